@@ -1,0 +1,97 @@
+"""P(count | linear predictor): the families of distributions for the number of control items that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytensor.tensor as pt
+
+from bayes_listexp.errors import InputError
+
+
+class Family(NamedTuple):
+    """A family: ``pmf(eta, parameter, J)`` and the name of its one parameter beside the linear predictor, or None.
+
+    ``eta`` is (..., cell, trait), the result (..., cell, trait, count), with a trait axis of length 1 if the count does
+    not depend on the trait. The parameter is (...); a shape is (..., trait, shape).
+    """
+
+    pmf: Callable[[Any, Any, int], Any]
+    parameter: str | None
+
+
+def log_choose(J: int) -> np.ndarray:
+    """Logarithm of the binomial coefficients C(J, 0..J), shape (count,)."""
+    return np.log([comb(J, k) for k in range(J + 1)])
+
+
+def shape_basis(J: int) -> np.ndarray:
+    """Orthonormal directions in which log-pmfs differ beyond a constant and a tilt, shape (J - 1, count).
+
+    They are orthogonal to the constant (which a pmf does not have) and to 0..J (which is the linear predictor's), so
+    a shape of 0 is the binomial and a full set of shapes is any pmf at all.
+    """
+    powers = np.vander(np.linspace(-1, 1, J + 1), J + 1, increasing=True)
+    directions, _ = np.linalg.qr(powers)
+    signs = np.sign(directions[-1])
+    return (directions * signs).T[2:]
+
+
+def _tilted(eta: Any, log_weights: Any, J: int) -> Any:
+    """Softmax of log weights + count * eta over counts 0..J; ``log_weights`` broadcasts to (..., cell, trait, count)."""
+    logits = log_weights + eta[..., None] * np.arange(J + 1.0)
+    weights = pt.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def binomial(eta: Any, parameter: Any, J: int) -> Any:  # noqa: ARG001 (the families share a signature)
+    """J independent items of equal popularity, logit ``eta``."""
+    return _tilted(eta, log_choose(J), J)
+
+
+def com_binomial(eta: Any, parameter: Any, J: int) -> Any:
+    """Conway-Maxwell binomial (Kadane 2016): weights C(J, k)^v; v > 1 is less and v < 1 more dispersed than the binomial."""
+    return _tilted(eta, parameter[..., None, None, None] * log_choose(J), J)
+
+
+def softmax(eta: Any, parameter: Any, J: int) -> Any:
+    """Any pmf on 0..J, tilted by ``eta``: the binomial's log weights plus a free shape (see :func:`shape_basis`)."""
+    if J == 1:
+        return binomial(eta, parameter, J)
+    return _tilted(eta, log_choose(J) + (parameter @ shape_basis(J))[..., None, :, :], J)
+
+
+def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:
+    """Beta-binomial with mean sigmoid(``eta``) and intra-class correlation r: only more dispersed than the binomial.
+
+    Written with the J factors of its Polya urn, which needs no gamma functions and is exact at r = 0.
+    """
+    r = parameter[..., None, None, None]
+    i = np.arange(float(J))
+    up, down = (pt.sigmoid(sign * eta)[..., None] * (1 - r) + i * r for sign in (1, -1))
+    below = np.tri(J + 1, J, -1).T  # (factor, count): the factors i < count
+    log_ways = log_choose(J) - pt.log(1 - r + i * r).sum(axis=-1, keepdims=True)
+    return pt.exp(log_ways + pt.log(up) @ below + pt.log(down) @ below[:, ::-1])
+
+
+FAMILIES = {
+    "softmax": Family(softmax, "control_shape"),
+    "binomial": Family(binomial, None),
+    "beta_binomial": Family(beta_binomial, "control_overdispersion"),
+    "com_binomial": Family(com_binomial, "control_dispersion"),
+}
+
+
+def family(counts: str) -> Family:
+    """A family by name.
+
+    Raises
+    ------
+    InputError : there is none of that name.
+    """
+    if counts not in FAMILIES:
+        raise InputError(f"counts = '{counts}': there are the families {', '.join(FAMILIES)}.")
+    return FAMILIES[counts]

@@ -1,0 +1,424 @@
+"""One study: validated answers, arms, waves, weights and covariates, and their collapse to cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_listexp.errors import InputError
+
+RESERVED = ("_answer", "_treated", "_n", "_weight")
+MISSING_LEVEL = "(missing)"
+ARMS_READ_WITHOUT_HELP = (("0", "1"), ("false", "true"), ("control", "treatment"))
+EXCLUSION_COLUMNS = ["reason", "column", "control", "treatment", "arm unknown"]
+
+
+class Cells(NamedTuple):
+    """Respondents tabulated by distinct covariate row.
+
+    ``frame`` has one row per cell; ``control`` (cell, J + 1) and ``treatment`` (cell, J + 2) count the answers
+    0, 1, ... of each arm; ``weight`` (cell,) sums the survey weights (the number of respondents without weights).
+    """
+
+    frame: pd.DataFrame
+    control: np.ndarray
+    treatment: np.ndarray
+    weight: np.ndarray
+    exclusions: pd.DataFrame
+
+    @property
+    def n(self) -> np.ndarray:
+        """Number of respondents per cell, both arms, shape (cell,)."""
+        return self.control.sum(axis=1) + self.treatment.sum(axis=1)
+
+
+@dataclass(frozen=True)
+class ListExperiment:
+    """A list experiment (item count technique) as data: who was asked which list, and what they answered.
+
+    Build one with :meth:`from_frame` (a row per respondent) or :meth:`from_counts` (a table of counts).
+
+    Attributes
+    ----------
+    table : one row per respondent or per tabulated row: covariates under the user's names, and the reserved columns
+        ``_answer`` (int), ``_treated`` (bool), ``_n`` (respondents in the row), ``_weight`` (sum of their weights).
+    J : number of control items.
+    wave : name of the wave column, or None.
+    weighted : whether survey weights were given.
+    covariates : names of the covariate columns (the wave included).
+    missing : what happens to missing covariates: "drop" (excluded and counted) or "level" (a level of their own).
+    population : population frame with a column ``N``, or None.
+    exclusions : what was left out and why, one row per reason, counted by arm.
+    source : name, number of rows and SHA-256 of the data as given.
+    """
+
+    table: pd.DataFrame
+    J: int
+    wave: str | None
+    weighted: bool
+    covariates: tuple[str, ...]
+    missing: Literal["drop", "level"]
+    population: pd.DataFrame | None
+    exclusions: pd.DataFrame
+    source: Mapping[str, Any]
+    sensitive_item: str = "the sensitive item"
+    synthetic: bool = False
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        answer: str,
+        arm: str,
+        J: int,
+        arms: tuple[Any, Any] | None = None,
+        wave: str | None = None,
+        weights: str | None = None,
+        ids: str | None = None,
+        covariates: Sequence[str] | None = None,
+        population: pd.DataFrame | None = None,
+        missing: Literal["drop", "level"] = "drop",
+    ) -> ListExperiment:
+        """Read a study from a frame with one row per respondent.
+
+        Parameters
+        ----------
+        answer, arm, wave, weights, ids : names of columns. ``ids`` are only checked for duplicates (within a wave).
+        J : number of control items: answers are 0..J in the control arm, 0..J + 1 in the treatment arm.
+        arms : the two values of ``arm``, (control, treatment); not needed for 0/1, False/True, "control"/"treatment".
+        covariates : columns to keep; all other columns by default.
+        population : population frame, one row per cell, with the count of people in column ``N``.
+        missing : "drop" excludes respondents with a missing covariate (counted in the result), "level" makes missing
+            a level of its own. Missing answers and arms are always excluded and counted.
+
+        Raises
+        ------
+        InputError : for anything that cannot be an answer to this list, naming the rows.
+        """
+        roles = {"answer": answer, "arm": arm, "wave": wave, "weights": weights, "ids": ids}
+        _check_design(J, missing)
+        _check_columns(frame, roles, covariates)
+        kept = _covariate_names(frame, roles, covariates)
+        counts = pd.Series(1, index=frame.index, dtype="int64")
+        if ids is not None:
+            _check_ids(frame, ids, wave)
+        parts = _Parts(frame, answer, arm, arms, wave, weights, kept)
+        return _build(cls, parts, counts, J=J, missing=missing, population=population)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: pd.DataFrame,
+        *,
+        answer: str,
+        arm: str,
+        n: str,
+        J: int,
+        arms: tuple[Any, Any] | None = None,
+        wave: str | None = None,
+        covariates: Sequence[str] | None = None,
+        population: pd.DataFrame | None = None,
+    ) -> ListExperiment:
+        """Read a study from a table of counts: one row per covariate row, arm and answer, ``n`` respondents in it.
+
+        Arguments as in :meth:`from_frame`; ``n`` names the column of counts (whole numbers, zero allowed).
+
+        Raises
+        ------
+        InputError : as :meth:`from_frame`, and for counts that are negative, fractional or missing.
+        """
+        roles = {"answer": answer, "arm": arm, "wave": wave, "n": n}
+        _check_design(J, "drop")
+        _check_columns(counts, roles, covariates)
+        kept = _covariate_names(counts, roles, covariates)
+        size = _numeric(counts[n], n)
+        bad = size.isna() | (size < 0) | (size % 1 != 0)
+        if bad.any():
+            raise InputError(f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
+                             f"found {_values(counts[n][bad])}. Correct the table.")
+        size = size.astype("int64")
+        parts = _Parts(counts, answer, arm, arms, wave, None, kept)
+        return _build(cls, parts, size, J=J, missing="drop", population=population)
+
+    def described(self, *, sensitive_item: str | None = None, name: str | None = None,
+                  synthetic: bool | None = None) -> ListExperiment:
+        """The same study with its sensitive item named, its source named, or marked as synthetic."""
+        source = dict(self.source) | ({} if name is None else {"name": name})
+        return dataclasses.replace(
+            self, source=source, synthetic=self.synthetic if synthetic is None else synthetic,
+            sensitive_item=self.sensitive_item if sensitive_item is None else sensitive_item)
+
+    @property
+    def waves(self) -> tuple[str, ...]:
+        """Labels of the waves in order; empty without waves."""
+        return () if self.wave is None else tuple(self.table[self.wave].cat.categories)
+
+    @property
+    def n(self) -> int:
+        """Number of respondents with an answer and an arm."""
+        return int(self.table["_n"].sum())
+
+    def cells(self, columns: Sequence[str] = ()) -> Cells:
+        """Tabulate the respondents by ``columns``: one cell per distinct row that occurs.
+
+        Respondents with a missing value in one of the columns are excluded and counted in ``exclusions``, or kept
+        under the level "(missing)", as ``missing`` says.
+
+        Raises
+        ------
+        InputError : for a column that the study does not have.
+        """
+        columns = list(dict.fromkeys(columns))
+        unknown = [name for name in columns if name not in self.covariates]
+        if unknown:
+            raise InputError(f"column '{unknown[0]}' is not in the data; the study has: "
+                             f"{', '.join(self.covariates) or 'no covariates'}.")
+        table, exclusions = _without_missing(self.table, columns, self.missing)
+        if columns:
+            grouped = table.groupby(columns, observed=True, sort=True, dropna=False)
+            codes = grouped.ngroup().to_numpy()
+            frame = table.assign(_code=codes).drop_duplicates("_code").sort_values("_code")[columns]
+        else:
+            codes, frame = np.zeros(len(table), dtype=int), pd.DataFrame(index=[0])
+        frame = frame.reset_index(drop=True)
+        tabulated = [_tabulate(table, codes, len(frame), treated, self.J) for treated in (False, True)]
+        weight = np.bincount(codes, weights=table["_weight"], minlength=len(frame))
+        return Cells(frame, tabulated[0], tabulated[1], weight, _join(self.exclusions, exclusions))
+
+
+def rows_where(mask: pd.Series | np.ndarray, limit: int = 5) -> str:
+    """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"."""
+    positions = np.flatnonzero(np.asarray(mask)) + 1
+    shown = ", ".join(str(p) for p in positions[:limit])
+    rest = f" and {len(positions) - limit} more" if len(positions) > limit else ""
+    return f"{'row' if len(positions) == 1 else 'rows'} {shown}{rest}"
+
+
+class _Parts(NamedTuple):
+    frame: pd.DataFrame
+    answer: str
+    arm: str
+    arms: tuple[Any, Any] | None
+    wave: str | None
+    weights: str | None
+    covariates: list[str]
+
+
+def _build(cls: type[ListExperiment], parts: _Parts, counts: pd.Series, *, J: int, missing: Literal["drop", "level"],
+           population: pd.DataFrame | None) -> ListExperiment:
+    frame = parts.frame
+    treated = _treated(frame[parts.arm], parts.arm, parts.arms)
+    answers = _answers(frame[parts.answer], parts.answer, treated, J)
+    weight = counts.astype(float) if parts.weights is None else _weights(frame[parts.weights], parts.weights)
+    table = pd.DataFrame({name: _covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
+                         index=frame.index)
+    absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", parts.arm): treated.isna()}
+    if parts.wave is not None:
+        absent["wave missing", parts.wave] = table[parts.wave].isna()
+    keep, exclusions = _exclude(absent, treated, counts)
+    table = table[keep].assign(
+        _answer=answers[keep].astype("int64"), _treated=treated[keep].astype(bool), _n=counts[keep],
+        _weight=weight[keep]).reset_index(drop=True)
+    for arm, name in ((False, "control"), (True, "treatment")):
+        if table.loc[table["_treated"] == arm, "_n"].sum() == 0:
+            raise InputError(f"column '{parts.arm}': no respondent with an answer is in the {name} arm, so the "
+                             "two lists cannot be compared. Check the coding of the arms or supply both arms.")
+    return cls(table=table, J=J, wave=parts.wave, weighted=parts.weights is not None,
+               covariates=tuple(parts.covariates), missing=missing, population=population, exclusions=exclusions,
+               source=_source(frame, counts, parts))
+
+
+def _check_design(J: int, missing: str) -> None:
+    if isinstance(J, bool) or not isinstance(J, (int, np.integer)) or J < 1:
+        raise InputError(f"J = {J!r}: the number of control items must be a whole number of at least 1.")
+    if missing not in ("drop", "level"):
+        raise InputError(f"missing = {missing!r}: say 'drop' or 'level'.")
+
+
+def _check_columns(frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None) -> None:
+    if frame.columns.duplicated().any():
+        raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
+    if len(frame) == 0:
+        raise InputError("the data have no rows.")
+    wanted = [(role, name) for role, name in roles.items() if name is not None]
+    wanted += [("covariates", name) for name in covariates or ()]
+    for role, name in wanted:
+        if name not in frame.columns:
+            raise InputError(f"column '{name}' ({role}) is not in the data; the columns are: "
+                             f"{', '.join(map(str, frame.columns))}.")
+    clash = [name for name in frame.columns if name in RESERVED]
+    if clash:
+        raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
+
+
+def _covariate_names(frame: pd.DataFrame, roles: Mapping[str, str | None],
+                     covariates: Sequence[str] | None) -> list[str]:
+    taken = {name for role, name in roles.items() if role != "wave" and name is not None}
+    names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
+    wave = roles["wave"]
+    return names if wave is None or wave in names else [*names, wave]
+
+
+def _check_ids(frame: pd.DataFrame, ids: str, wave: str | None) -> None:
+    keys = [ids] if wave is None else [ids, wave]
+    twice = frame.duplicated(keys, keep=False) | frame[ids].isna()
+    if twice.any():
+        raise InputError(f"column '{ids}', {rows_where(twice)}: an id is missing or occurs twice"
+                         f"{' in one wave' if wave else ''}, found {_values(frame[ids][twice])}. "
+                         "Remove the duplicates or leave out `ids`.")
+
+
+def _numeric(column: pd.Series, name: str) -> pd.Series:
+    """Numbers as float, missing as NaN; text that is not a number is refused."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    plain = column.astype(object).where(column.notna(), None)
+    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
+    numbers = numbers.where(~np.isinf(numbers))
+    bad = numbers.isna() & column.notna()
+    if bad.any():
+        raise InputError(f"column '{name}', {rows_where(bad)}: not a number, found {_values(column[bad])}. "
+                         "Recode these values, or mark them as missing.")
+    return numbers
+
+
+def _answers(column: pd.Series, name: str, treated: pd.Series, J: int) -> pd.Series:
+    numbers = _numeric(column, name)
+    broken = numbers.notna() & (numbers % 1 != 0)
+    if broken.any():
+        raise InputError(f"column '{name}', {rows_where(broken)}: an answer is a whole number of items, "
+                         f"found {_values(column[broken])}. Correct the values or mark them as missing.")
+    for arm, label, top in ((False, "control", J), (True, "treatment", J + 1)):
+        outside = (treated == arm).fillna(False).astype(bool) & numbers.notna() & ((numbers < 0) | (numbers > top))
+        if outside.any():
+            raise InputError(f"column '{name}', {rows_where(outside)}: with J = {J} the {label} arm answers 0 to {top}, "
+                             f"found {_values(numbers[outside])}. Check J, the coding of the arms, and codes for "
+                             "missing answers (such as 9 or 99), which must be marked as missing.")
+    return numbers
+
+
+def _treated(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.Series:
+    """Nullable boolean: True in the treatment arm."""
+    values = list(dict.fromkeys(column.dropna().tolist()))
+    pairs = {_key(value): value for value in values}
+    if arms is None:
+        known = [pair for pair in ARMS_READ_WITHOUT_HELP if set(pairs) <= set(pair)]
+        if not known:
+            raise InputError(f"column '{name}': the arm must have two values such as 0 and 1 or 'control' and "
+                             f"'treatment', found {_values(pd.Series(values, dtype=object))}. "
+                             "Say which is which with arms = (control value, treatment value).")
+        control, treatment = known[0]
+    else:
+        control, treatment = _key(arms[0]), _key(arms[1])
+        strange = [value for key, value in pairs.items() if key not in (control, treatment)]
+        if strange or control == treatment:
+            raise InputError(f"column '{name}': found {_values(pd.Series(strange or values, dtype=object))} beside "
+                             f"arms = {tuple(arms)!r}. Name both values of the arm, or mark other values as missing.")
+    keys = column.astype(object).map(lambda value: _key(value) if pd.notna(value) else None)
+    return (keys == treatment).astype("boolean").where(column.notna(), pd.NA)
+
+
+def _key(value: Any) -> str:
+    """One spelling for 1, 1.0, "1", numpy's 1, True as text."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip().lower()
+
+
+def _weights(column: pd.Series, name: str) -> pd.Series:
+    numbers = _numeric(column, name)
+    bad = numbers.isna() | (numbers < 0)
+    if bad.any():
+        raise InputError(f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative. "
+                         "Give every respondent a weight of at least 0.")
+    if numbers.sum() == 0:
+        raise InputError(f"column '{name}': all weights are 0.")
+    return numbers
+
+
+def _covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
+    """Numbers as float; everything else as a categorical of text, levels in their given or natural order."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = [str(level) for level in column.cat.categories]
+        if len(set(levels)) < len(levels):
+            raise InputError(f"column '{name}': two categories have the same text. Rename one of them.")
+        return column.cat.rename_categories(levels).cat.as_unordered()
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.dt.strftime("%Y-%m-%d")
+    elif pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        if not wave:
+            return column.astype("float64")
+        column = column.astype(object).map(lambda v: _key(v) if pd.notna(v) else None)
+    text = column.astype(object).map(lambda v: str(v) if pd.notna(v) else None)
+    return text.astype(pd.CategoricalDtype(sorted(set(text.dropna()))))
+
+
+def _exclude(absent: Mapping[tuple[str, str], pd.Series], treated: pd.Series,
+             counts: pd.Series) -> tuple[pd.Series, pd.DataFrame]:
+    """Keep the rows where nothing is absent; count each excluded row once, under its first reason."""
+    keep, rows = pd.Series(True, index=counts.index), []
+    for (reason, column), mask in absent.items():
+        out = keep & mask.astype(bool)
+        if counts[out].sum():
+            rows.append(_exclusion(reason, column, treated[out], counts[out]))
+        keep &= ~out
+    return keep, pd.DataFrame(rows, columns=EXCLUSION_COLUMNS)
+
+
+def _exclusion(reason: str, column: str, treated: pd.Series, counts: pd.Series) -> list[Any]:
+    arms = [(treated == arm).fillna(False).astype(bool) for arm in (False, True)]
+    return [reason, column, *(int(counts[arm].sum()) for arm in arms), int(counts[treated.isna()].sum())]
+
+
+def _without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    holes = {name: table[name].isna() for name in columns if table[name].isna().any()}
+    if not holes:
+        return table, pd.DataFrame(columns=EXCLUSION_COLUMNS)
+    if missing == "level":
+        numeric = [name for name in holes if not isinstance(table[name].dtype, pd.CategoricalDtype)]
+        if numeric:
+            raise InputError(f"column '{numeric[0]}', {rows_where(holes[numeric[0]])}: missing numbers cannot be a "
+                             "level of their own. Use missing = 'drop', or recode the column into groups.")
+        filled = {name: table[name].cat.add_categories([MISSING_LEVEL]).fillna(MISSING_LEVEL) for name in holes}
+        return table.assign(**filled), pd.DataFrame(columns=EXCLUSION_COLUMNS)
+    absent = {("covariate missing", name): mask for name, mask in holes.items()}
+    keep, exclusions = _exclude(absent, table["_treated"].astype("boolean"), table["_n"])
+    return table[keep], exclusions
+
+
+def _tabulate(table: pd.DataFrame, codes: np.ndarray, cells: int, treated: bool, J: int) -> np.ndarray:
+    answers = J + 1 + treated
+    rows = (table["_treated"] == treated).to_numpy()
+    index = codes[rows] * answers + table.loc[rows, "_answer"].to_numpy()
+    flat = np.bincount(index, weights=table.loc[rows, "_n"], minlength=cells * answers)
+    return flat.astype("int64").reshape(cells, answers)
+
+
+def _join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    return first if second.empty else second if first.empty else pd.concat([first, second], ignore_index=True)
+
+
+def _source(frame: pd.DataFrame, counts: pd.Series, parts: _Parts) -> dict[str, Any]:
+    """Name, size and hash of the columns that the study uses, in the order of rows given."""
+    used = [c for c in (parts.answer, parts.arm, parts.weights) if c is not None] + parts.covariates
+    digest = hashlib.sha256()
+    for name in used:
+        text = frame[name].astype(object).map(lambda v: "" if pd.isna(v) else str(v))
+        digest.update(name.encode() + b"\0" + "\x1f".join(text).encode() + b"\0")
+    digest.update(counts.to_numpy(dtype="int64").tobytes())
+    given = frame.attrs.get("source", {})
+    return {"name": given.get("name", "a data frame"), "rows": int(len(frame)), "respondents": int(counts.sum()),
+            "sha256": digest.hexdigest(), **({"file_sha256": given["sha256"]} if "sha256" in given else {})}
+
+
+def _values(column: pd.Series, limit: int = 5) -> str:
+    distinct = list(dict.fromkeys(column.tolist()))
+    shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in distinct[:limit])
+    return shown + (f" and {len(distinct) - limit} more" if len(distinct) > limit else "")

@@ -1,0 +1,22 @@
+"""Figures: draws and tidy frames in, matplotlib figures out, in one style; drawn without pyplot and its global state.
+
+Rows that carry a posterior and a difference in means on one scale, with their numbers beside them, are drawn with
+matplotlib directly: arviz-plots composes one kind of mark a row. Its densities are ArviZ's.
+"""
+
+from bayes_listexp.figures.comparisons import published_support, robustness
+from bayes_listexp.figures.panels import answers_by_arm, prior_posterior
+from bayes_listexp.figures.style import to_png, to_svg
+from bayes_listexp.figures.survey import change_between_waves, support_by_group, trajectory
+
+__all__ = [
+    "answers_by_arm",
+    "change_between_waves",
+    "prior_posterior",
+    "published_support",
+    "robustness",
+    "support_by_group",
+    "to_png",
+    "to_svg",
+    "trajectory",
+]

@@ -1,0 +1,303 @@
+"""Formulas to designs: common effects by formulae, group-specific effects as level indices, both on a prior's scale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from formulae import model_description
+from formulae.environment import Environment
+from formulae.matrices import CommonEffectsMatrix, DesignMatrices
+from formulae.parser import ParseError
+from formulae.resolver import ResolverError
+from formulae.scanner import ScanError, Scanner
+from formulae.terms import Intercept, Model
+from formulae.transforms import TRANSFORMS
+
+from bayes_listexp.errors import InputError
+
+FUNCTIONS = {"log": np.log, "log1p": np.log1p, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs}
+"""What a formula may call, beside formulae's own transforms (center, scale, bs, poly, C, I, ...)."""
+
+
+class GroupTerm(NamedTuple):
+    """A group-specific term ``(expr|factor)``: one effect per level of ``factors`` for each column of ``expr``."""
+
+    name: str
+    factors: tuple[str, ...]
+    columns: tuple[str, ...]
+    expressions: tuple[CommonEffectsMatrix, ...]
+    centers: np.ndarray
+    levels: tuple[str, ...]
+    sampled: np.ndarray
+
+
+class GroupMatrix(NamedTuple):
+    """A group term at given rows: ``columns`` (row, column) and the level's ``index`` (row,)."""
+
+    name: str
+    columns: np.ndarray
+    index: np.ndarray
+
+
+class Matrices(NamedTuple):
+    """A design at given rows: centred and scaled common columns (row, slope), and one matrix per group term."""
+
+    intercept: bool
+    slopes: np.ndarray
+    groups: tuple[GroupMatrix, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """A formula bound to the respondents' distribution.
+
+    Columns of the common part are centred at the respondents' mean, so that the intercept is the linear predictor of
+    the average respondent, and numeric columns other than 0/1 are divided by two standard deviations (Gelman 2008,
+    "Scaling regression inputs by dividing by two standard deviations"), so that one prior fits every slope.
+    """
+
+    formula: str
+    common: CommonEffectsMatrix | None
+    names: tuple[str, ...]
+    intercept: bool
+    center: np.ndarray
+    scale: np.ndarray
+    groups: tuple[GroupTerm, ...]
+    like: pd.DataFrame
+
+    def evaluate(self, frame: pd.DataFrame) -> Matrices:
+        """The design at the rows of ``frame``, whose levels must be known (see :func:`conform`)."""
+        rows = conform(frame, self.like)
+        slopes = _columns(self.common, rows)
+        slopes = slopes[:, 1:] if self.intercept else slopes
+        groups = tuple(
+            GroupMatrix(g.name, np.column_stack([_columns(e, rows) for e in g.expressions]) - g.centers,
+                        _level_index(rows, g.factors, g.levels))
+            for g in self.groups)
+        return Matrices(self.intercept, (slopes - self.center) / self.scale, groups)
+
+
+def variables(formula: str, available: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns that a formula uses, in the order of ``available``.
+
+    Raises
+    ------
+    InputError : the formula cannot be read, calls a function that is not allowed, or names an unknown column.
+    """
+    names = _parse(formula).var_names - {""}  # formulae reports a literal such as the 2 in I(2 * age) as ""
+    unknown = sorted(names - set(available))
+    if unknown:
+        raise InputError(f"formula '{formula}': column '{unknown[0]}' is not in the data; the study has: "
+                         f"{', '.join(available) or 'no covariates'}.")
+    return tuple(name for name in available if name in names)
+
+
+def has_common_variable(formula: str, name: str) -> bool:
+    """Whether a column takes part in the common effects of a formula."""
+    return any(name in term.var_names for term in _parse(formula).common_terms)
+
+
+def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
+    """Bind ``formula`` to the cells of ``frame``, each standing for ``n`` respondents.
+
+    Stateful transforms (``scale``, ``bs``, ...) see the respondents' distribution, not one row per cell. Categories of
+    a column that have no respondents are ordinary levels.
+
+    Raises
+    ------
+    InputError : for formulas that cannot be read, constant columns, and columns that repeat one another.
+    """
+    parsed = _parse(formula)
+    used = [c for c in frame.columns if c in parsed.var_names]
+    like = frame[used]
+    rows = like.loc[np.repeat(np.arange(len(like)), n)].reset_index(drop=True) if _is_stateful(formula) else like
+    intercept = any(isinstance(term, Intercept) for term in parsed.common_terms)
+    common = _bind(parsed.common_terms, rows) if parsed.common_terms else None
+    matrix = _columns(common, like)[:, int(intercept):]
+    names = _column_names(common)[int(intercept):]
+    center, scale = _center_and_scale(matrix, names, n, intercept)
+    _refuse_repeated(matrix, names, n, intercept)
+    if common is None and not parsed.group_terms:
+        raise InputError(f"formula '{formula}' has no terms. Write '1' for an intercept alone.")
+    groups = tuple(_group_term(name, terms, rows, like, n) for name, terms in _by_factor(parsed.group_terms).items())
+    return Design(formula, common, names, intercept, center, scale, groups, like)
+
+
+def linear_predictor(parameters: Mapping[str, Any], name: str, matrices: Matrices) -> Any:
+    """Intercept, slopes and group effects at each row: shape (..., row), the leading dims being those of the parameters.
+
+    Takes NumPy arrays and PyTensor tensors alike: ``{name}_intercept`` (...), ``{name}_slope`` (..., slope) and for
+    each group term ``{name}_{term}`` (..., column, level).
+    """
+    eta = matrices.slopes[:, :0].sum(axis=1)  # zeros, one per row, of the same kind of array as the slopes
+    if matrices.intercept:
+        eta = eta + parameters[f"{name}_intercept"][..., None]
+    if f"{name}_slope" in parameters:
+        eta = eta + parameters[f"{name}_slope"] @ matrices.slopes.T
+    for group in matrices.groups:
+        effects = parameters[f"{name}_{group.name}"][..., group.index]
+        eta = eta + (effects * group.columns.T).sum(axis=-2)
+    return eta
+
+
+def coefficients(parameters: Mapping[str, Any], name: str, bound: Design) -> Any:
+    """Intercept and slopes on the scale of the formula's own columns, shape (..., term), as regression tables show them."""
+    if not bound.names:
+        return parameters[f"{name}_intercept"][..., None]
+    slopes = parameters[f"{name}_slope"] / bound.scale
+    if not bound.intercept:
+        return slopes
+    intercept = parameters[f"{name}_intercept"] - (slopes * bound.center).sum(axis=-1)
+    padded = slopes @ np.eye(len(bound.names) + 1)[1:]
+    return padded + intercept[..., None] * np.eye(len(bound.names) + 1)[0]
+
+
+def conform(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``like`` from ``frame``, with the same kinds and levels.
+
+    Raises
+    ------
+    InputError : a column is missing, or holds a level that is neither in the sample nor in the population frame.
+    """
+    out = {}
+    for name in like.columns:
+        if name not in frame.columns:
+            raise InputError(f"column '{name}' is needed by the model and is not in the frame; it has: "
+                             f"{', '.join(map(str, frame.columns))}. Add the column.")
+        out[name] = _conform_column(frame[name], like[name])
+    return pd.DataFrame(out, index=frame.index)
+
+
+def level_labels(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
+    """One label per row for the combination of ``columns``, e.g. "Almaty:Kazakh"."""
+    texts = [frame[name].map(_label).astype(object) for name in columns]
+    return pd.Series([":".join(row) for row in zip(*texts, strict=True)], index=frame.index, dtype=object)
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else str(value)
+
+
+def _parse(formula: str) -> Model:
+    try:
+        tokens = Scanner(formula).scan()
+        calls = [a.lexeme for a, b in zip(tokens, tokens[1:], strict=False)
+                 if a.kind == "IDENTIFIER" and b.kind == "LEFT_PAREN"]
+        parsed = model_description(formula)
+    except (ScanError, ParseError, ResolverError, ValueError, TypeError, IndexError) as error:
+        raise InputError(f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
+                         "with spaces or signs go between backticks.") from error
+    strange = [name for name in calls if name not in FUNCTIONS and name not in TRANSFORMS]
+    if strange:
+        raise InputError(f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
+                         f"{', '.join(sorted({*FUNCTIONS, *TRANSFORMS}))}.")
+    if parsed.response is not None:
+        raise InputError(f"formula '{formula}': leave out the left-hand side and '~'; it is the trait or the count.")
+    return parsed
+
+
+def _is_stateful(formula: str) -> bool:
+    return any(getattr(transform, "__stateful_transform__", False) and re.search(rf"\b{name}\s*\(", formula)
+               for name, transform in TRANSFORMS.items())
+
+
+def _bind(terms: Sequence[Any], rows: pd.DataFrame) -> CommonEffectsMatrix:
+    matrices = DesignMatrices(Model(*terms), rows, Environment([FUNCTIONS]))
+    return matrices.common
+
+
+def _columns(common: CommonEffectsMatrix | None, rows: pd.DataFrame) -> np.ndarray:
+    if common is None:
+        return np.zeros((len(rows), 0))
+    if list(common.terms) == ["Intercept"]:
+        return np.ones((len(rows), 1))
+    matrix = np.asarray(common.evaluate_new_data(rows).design_matrix, dtype=float)
+    return matrix.reshape(len(rows), -1)
+
+
+def _column_names(common: CommonEffectsMatrix | None) -> tuple[str, ...]:
+    return () if common is None else tuple(label for term in common.terms.values() for label in term.labels)
+
+
+def _center_and_scale(matrix: np.ndarray, names: Sequence[str], n: np.ndarray,
+                      intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    mean = n @ matrix / n.sum()
+    sd = np.sqrt(n @ (matrix - mean) ** 2 / n.sum())
+    binary = np.isin(matrix, (0.0, 1.0)).all(axis=0)
+    for column, name in enumerate(names):
+        if not np.isfinite(matrix[:, column]).all():
+            raise InputError(f"formula term '{name}' is not finite at every respondent. Check the transform.")
+        if sd[column] == 0 and mean[column] != 0 and intercept:
+            raise InputError(f"formula term '{name}' is the same for every respondent, so it repeats the intercept. "
+                             "Leave it out.")
+    return (mean if intercept else np.zeros_like(mean)), np.where(binary | (sd == 0), 1.0, 2 * sd)
+
+
+def _refuse_repeated(matrix: np.ndarray, names: Sequence[str], n: np.ndarray, intercept: bool) -> None:
+    """Refuse a column that is a linear combination of those before it; levels without respondents are all zero and fine."""
+    seen = np.ones((int((n > 0).sum()), 1)) if intercept else np.zeros((int((n > 0).sum()), 0))
+    for column, name in enumerate(names):
+        values = matrix[n > 0, column]
+        if not values.any():
+            continue
+        fit = seen @ np.linalg.lstsq(seen, values, rcond=None)[0] if seen.shape[1] else np.zeros_like(values)
+        if np.abs(values - fit).max() < 1e-9 * np.abs(values).max():
+            raise InputError(f"formula term '{name}' repeats the terms before it (collinear), so their effects cannot "
+                             "be told apart. Leave one of them out.")
+        seen = np.column_stack([seen, values])
+
+
+def _by_factor(terms: Sequence[Any]) -> dict[tuple[str, ...], list[Any]]:
+    by_factor: dict[tuple[str, ...], list[Any]] = {}
+    for term in terms:
+        factors = tuple(component.name for component in term.factor.components)
+        by_factor.setdefault(factors, []).append(term)
+    return by_factor
+
+
+def _group_term(factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame,
+                n: np.ndarray) -> GroupTerm:
+    expressions = tuple(_bind([term.expr], rows) for term in terms)
+    matrix = np.column_stack([_columns(expression, like) for expression in expressions])
+    columns = tuple(label for expression in expressions for label in _column_names(expression))
+    intercepts = np.array([name == "Intercept" for name in columns])
+    centers = np.where(intercepts, 0.0, n @ matrix / n.sum())
+    labels = level_labels(like, factors)
+    levels = _levels(like, factors)
+    sampled = np.isin(levels, labels[np.asarray(n) > 0].unique())
+    return GroupTerm(re.sub(r"\W+", "_", "_".join(factors)), factors, columns, expressions, centers, levels, sampled)
+
+
+def _levels(like: pd.DataFrame, factors: tuple[str, ...]) -> tuple[str, ...]:
+    per_factor = [like[f].cat.categories if isinstance(like[f].dtype, pd.CategoricalDtype) else
+                  np.sort(like[f].unique()) for f in factors]
+    grid = pd.MultiIndex.from_product(per_factor).to_frame(index=False, name=list(factors))
+    return tuple(level_labels(grid, factors))
+
+
+def _level_index(rows: pd.DataFrame, factors: tuple[str, ...], levels: tuple[str, ...]) -> np.ndarray:
+    labels = level_labels(rows, factors)
+    index = pd.Index(levels).get_indexer(pd.Index(labels))
+    if (index < 0).any():
+        raise InputError(f"{' × '.join(factors)}: level '{labels[index < 0].iloc[0]}' is neither in the sample nor in the "
+                         "population frame given to the fit.")
+    return index
+
+
+def _conform_column(column: pd.Series, like: pd.Series) -> pd.Series:
+    if not isinstance(like.dtype, pd.CategoricalDtype):
+        numbers = pd.to_numeric(column, errors="coerce").astype(float)
+        if numbers.isna().any():
+            raise InputError(f"column '{column.name}': not a number, found {column[numbers.isna()].iloc[0]!r}.")
+        return numbers
+    text = column.astype(object).map(lambda value: str(value) if pd.notna(value) else None)
+    unknown = sorted(set(text.dropna()) - set(like.cat.categories))
+    if unknown or text.isna().any():
+        raise InputError(f"column '{column.name}': level '{unknown[0] if unknown else 'missing'}' is neither in the sample "
+                         f"nor in the population frame; known are: {', '.join(like.cat.categories)}.")
+    return text.astype(like.dtype)

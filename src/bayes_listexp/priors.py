@@ -1,0 +1,135 @@
+"""Default priors as plain data, their text form, and the model variables they become."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from scipy.special import logit
+
+from bayes_listexp.errors import InputError
+
+ARGUMENTS = {"Normal": 2, "StudentT": 3, "Logistic": 2, "Cauchy": 2, "Beta": 2, "HalfNormal": 1, "HalfCauchy": 1,
+             "Exponential": 1, "LogNormal": 2, "Gamma": 2, "Flat": 0}
+"""Distributions that a prior may have, by PyMC's names and argument order, with their number of arguments."""
+
+
+class Prior(NamedTuple):
+    """A distribution by name with its arguments, in PyMC's order."""
+
+    distribution: str
+    arguments: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.distribution}({', '.join(f'{a:g}' for a in self.arguments)})"
+
+
+DEFAULTS = {
+    "trait_intercept": Prior("Beta", (1, 1)),
+    "trait_slope": Prior("Normal", (0, 1)),
+    "trait_sd": Prior("HalfNormal", (0.5,)),
+    "control_intercept": Prior("Normal", (0, 1.5)),
+    "control_slope": Prior("Normal", (0, 1)),
+    "control_sd": Prior("HalfNormal", (0.5,)),
+    "control_shape": Prior("Normal", (0, 1)),
+    "control_overdispersion": Prior("Beta", (1, 9)),
+    "control_dispersion": Prior("LogNormal", (0, 0.5)),
+    "control_shift": Prior("Normal", (0, 0.5)),
+    "control_free_sd": Prior("HalfNormal", (0.5,)),
+    "lapse_slope": Prior("Normal", (0, 1)),
+    "lapse_sd": Prior("HalfNormal", (0.5,)),
+}
+"""Priors by the name of the parameter. Intercepts may be given on the probability scale (Beta): a Beta(1, 1)
+trait intercept makes the prevalence of the average respondent uniform. Slopes are those of centred columns, numeric ones
+divided by two standard deviations. ``lapse_<name>`` are the lapse probabilities; their defaults are in the catalogue."""
+
+
+def parse_prior(text: str) -> Prior:
+    """Read "Normal(0, 1)".
+
+    Raises
+    ------
+    InputError : another form, an unknown distribution, or the wrong number of arguments.
+    """
+    known = ", ".join(ARGUMENTS)
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.keywords:
+            raise ValueError("not of the form Name(number, ...)")
+        prior = Prior(call.func.id, tuple(float(ast.literal_eval(a)) for a in call.args))
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise InputError(f"prior '{text}' cannot be read: {error}. Write it like 'Normal(0, 1)'; known are: {known}.") from error
+    if ARGUMENTS.get(prior.distribution) != len(prior.arguments):
+        expected = ARGUMENTS.get(prior.distribution)
+        raise InputError(f"prior '{text}': " + (f"unknown distribution; known are: {known}." if expected is None
+                         else f"{prior.distribution} takes {expected} numbers."))
+    return prior
+
+
+def resolve(overrides: Mapping[str, Prior | str], lapse_priors: Mapping[str, Prior]) -> dict[str, Prior]:
+    """The default priors with the user's in their place.
+
+    Raises
+    ------
+    InputError : a name that is no parameter of this model.
+    """
+    known = DEFAULTS | {f"lapse_{name}": prior for name, prior in lapse_priors.items()}
+    unknown = [name for name in overrides if name not in known]
+    if unknown:
+        raise InputError(f"priors: '{unknown[0]}' is not a parameter; there are: {', '.join(known)}.")
+    return known | {name: parse_prior(p) if isinstance(p, str) else p for name, p in overrides.items()}
+
+
+def flat(lapse_priors: Mapping[str, Prior]) -> dict[str, Prior]:
+    """Flat priors on the logit or linear scale for everything: maximum likelihood, for comparison with other software."""
+    return {name: Prior("Flat", ()) for name in [*DEFAULTS, *(f"lapse_{name}" for name in lapse_priors)]}
+
+
+def variable(name: str, prior: Prior, **kwargs: Any) -> Any:
+    """A PyMC random variable with this prior, inside a model context."""
+    import pymc as pm
+
+    return getattr(pm, prior.distribution)(name, *prior.arguments, **kwargs)
+
+
+def logit_variable(name: str, prior: Prior) -> Any:
+    """A parameter on the logit scale; a Beta prior is that of the probability, so Beta(1, 1) is the logistic distribution.
+
+    The variable itself is the logit (density a x - (a + b) log(1 + e^x) up to a constant), which stays exact where the
+    probability rounds to 0 or 1.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if prior.distribution != "Beta":
+        return variable(name, prior)
+
+    def logp(value: Any, a: Any, b: Any) -> Any:
+        return a * value - (a + b) * pt.softplus(value) - pt.gammaln(a) - pt.gammaln(b) + pt.gammaln(a + b)
+
+    def random(a: Any, b: Any, rng: Any = None, size: Any = None) -> Any:
+        return logit(rng.beta(a, b, size=size))
+
+    return pm.CustomDist(name, *prior.arguments, logp=logp, random=random, dtype="float64",
+                         support_point=lambda rv, size, a, b: pt.log(a) - pt.log(b))
+
+
+def probability_variable(name: str, prior: Prior) -> Any:
+    """A parameter between 0 and 1; a flat prior is flat on its logit, so that the likelihood's maximum is the mode."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if prior.distribution == "Beta":
+        return variable(name, prior)
+    return pm.Deterministic(name, pt.sigmoid(variable(f"{name}_logit", prior)))
+
+
+def positive_variable(name: str, prior: Prior) -> Any:
+    """A positive parameter; a flat prior is flat on its logarithm."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if prior.distribution != "Flat":
+        return variable(name, prior)
+    return pm.Deterministic(name, pt.exp(variable(f"{name}_log", prior)))

@@ -176,7 +176,8 @@ def room_in_list(table: PublishedTable) -> list[Finding]:
 def _share_at_limit(nearness: float, J: int) -> str:
     inside = min(max(nearness, 0.0), 1.0)
     least = max(0.0, inside * J - (J - 1))
-    return f"{percent(least, 0)} to {percent(inside, 0)} (about {percent(inside**J, 0)} with equal, independent items)"
+    usual = percent(inside**J, 0)
+    return f"{percent(least, 0)} to {percent(inside, 0)} (about {usual} with equal, independent items)"
 
 
 def claimed_support(table: PublishedTable, claim: Claim) -> Finding:
@@ -195,5 +196,8 @@ def claimed_support(table: PublishedTable, claim: Claim) -> Finding:
         return passed(
             "text against table", claim.rows, f"{name}: the text's {claim.share.text} agrees with the table."
         )
-    text = f"{name}: the text says {claim.share.text}, the table {percent(printed.value)}: {points(gap)} apart beyond rounding."
+    text = (
+        f"{name}: the text says {claim.share.text}, the table {percent(printed.value)}: "
+        f"{points(gap)} apart beyond rounding."
+    )
     return failed("text against table", "contradiction", claim.rows, gap, text)

@@ -55,7 +55,10 @@ def _question_sum(question: str, table: tuple[PublishedShare, ...]) -> Finding:
     total = _sum(row.share for row in rows)
     names = [row.name for row in rows]
     gap = abs(total.value - 1) - total.half_unit
-    text = f"{question}: the shares add up to {percent(total.value)}, at most {points(total.half_unit)} off by rounding"
+    text = (
+        f"{question}: the shares add up to {percent(total.value)}, "
+        f"at most {points(total.half_unit)} off by rounding"
+    )
     if gap <= EPSILON:
         return passed("shares add up", names, f"{text}.")
     return failed("shares add up", "contradiction", names, gap, f"{text}: {points(gap)} too far from 100 %.")

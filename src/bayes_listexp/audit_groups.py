@@ -145,19 +145,24 @@ def compare_with_total(table: PublishedTable, rows: tuple[PublishedRow, ...]) ->
     """Control means, treatment means and supports of one variable's levels against the total."""
     total, J, N = table.total, table.J, table.N
     unreported = max(sum(remainder(rows)) / 2, 0.0)
-    sums = [(_share(row), row.mean_control.value + row.mean_treatment.value) for row in rows]
-    rounding = max(row.mean_control.half_unit + row.mean_treatment.half_unit for row in rows)
+    sums = [
+        (_share(row), treatment.value + control.value, treatment.half_unit + control.half_unit)
+        for row in rows
+        for treatment, control in [(row.mean_treatment, row.mean_control)]
+    ]
     compared = []
     for quantity, most in (("mean_control", J), ("mean_treatment", J + 1)):
         exact = _arm_shares(table, rows, quantity)
-        values = [(_share(row), getattr(row, quantity).value) for row in rows]
+        values = [
+            (_share(row), getattr(row, quantity).value, getattr(row, quantity).half_unit) for row in rows
+        ]
         centre = getattr(total, quantity).value
         extreme = unreported * max(centre, most - centre) ** 2
-        sd = 0.0 if exact else np.sqrt((_spread(values, rounding) + extreme) / N)
+        sd = 0.0 if exact else np.sqrt((_spread(values) + extreme) / N)
         compared.append(_comparison(rows, total, quantity, most, sd, exact))
     if total.support and any(row.support for row in rows):
         answers = _usual_variance(total.mean_control.value, J) + 0.25
-        sd = np.sqrt((_spread(sums, rounding) + 4 * unreported * answers) / N)
+        sd = np.sqrt((_spread(sums) + 4 * unreported * answers) / N)
         compared.append(_comparison(rows, total, "support", 1, sd, None))
     return compared
 
@@ -251,8 +256,11 @@ def _usual_variance(mean: float, J: int) -> float:
     return float(control_variance(min(max(mean, 0.05), J - 0.05), J, ratio))
 
 
-def _spread(values: list[tuple[float, float]], rounding: float) -> float:
-    """Variance between groups of (share, value), as large as the rounding of the values allows."""
-    shares, numbers = np.array(values).T
+def _spread(values: list[tuple[float, float, float]]) -> float:
+    """Variance between groups of (share, value, half unit), as large as rounding allows (triangle
+    inequality).
+    """
+    shares, numbers, rounding = np.array(values).T
     centre = np.average(numbers, weights=shares)
-    return float((np.sqrt(np.sum(shares * (numbers - centre) ** 2)) + rounding) ** 2)
+    between, blur = np.sum(shares * (numbers - centre) ** 2), np.sum(shares * rounding**2)
+    return float((np.sqrt(between) + np.sqrt(blur)) ** 2)

@@ -44,7 +44,7 @@ def totals(mean: Printed, sizes: np.ndarray) -> Totals:
 
 
 def group_sizes(N: int, share: Printed | None) -> tuple[int, int]:
-    """Smallest and largest number of respondents in a group whose share of N was printed (no share: all N)."""
+    """Smallest and largest number of respondents in a group whose share of N is printed (None: all)."""
     if share is None:
         return N, N
     lowest = int(np.ceil(round(max(share.lower, 0) * N, 9)))

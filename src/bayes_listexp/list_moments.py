@@ -19,7 +19,7 @@ USUAL_RATIO = float(np.exp(LOG_RATIO_MEAN))
 
 
 def control_variance(mean: Any, J: Any, ratio: Any) -> Any:
-    """Variance of control answers: the binomial variance of J items at this mean, times the variance ratio."""
+    """Variance of control answers: binomial with J items and this mean, times the variance ratio."""
     return ratio * mean * (1 - mean / J)
 
 

@@ -57,6 +57,7 @@ def parse_printed(text: str, *, where: str) -> Printed:
 
 
 def parse_share(text: str, where: str) -> Printed:
+    """Read a printed share: `parse_printed`, and an InputError unless it lies within 0-1."""
     printed = parse_printed(text, where=where)
     if not 0 <= printed.value <= 1:
         raise InputError(f"{where}: {text!r}; give shares as 0-1 (0.45), or with a percent sign (45 %)")

@@ -1,4 +1,4 @@
-"""Published tables that list answers: shares of answers to direct questions, counts of list answers by arm."""
+"""Published tables that list answers: shares of answers to questions, counts of list answers."""
 
 import math
 from pathlib import Path

@@ -16,7 +16,7 @@ class Family(NamedTuple):
     """A family: ``pmf(eta, parameter, J)`` and the name of its one parameter beside the linear predictor, or None.
 
     ``eta`` is (..., cell, trait), the result (..., cell, trait, count), with a trait axis of length 1 if the count does
-    not depend on the trait. The parameter is (...); a shape is (..., trait, shape).
+    not depend on the trait. The parameter is (...); a departure from the binomial is (..., trait, count).
     """
 
     pmf: Callable[[Any, Any, int], Any]
@@ -28,16 +28,20 @@ def log_choose(J: int) -> np.ndarray:
     return np.log([comb(J, k) for k in range(J + 1)])
 
 
-def shape_basis(J: int) -> np.ndarray:
-    """Orthonormal directions in which log-pmfs differ beyond a constant and a tilt, shape (J - 1, count).
+def shape_basis(control_counts: np.ndarray) -> np.ndarray:
+    """Directions in which log-pmfs differ beyond a constant and a tilt, shape (shape, count), J - 1 of them.
 
-    They are orthogonal to the constant (which a pmf does not have) and to 0..J (which is the linear predictor's), so
-    a shape of 0 is the binomial and a full set of shapes is any pmf at all.
+    They are polynomials in the count, of length 1, orthogonal to the constant (which a pmf does not have), to 0..J (which
+    is the linear predictor's) and to each other under the observed shares of ``control_counts`` (count,), the respondents by
+    answer in the control arm, with one more respondent at every answer. A shape of 0 is the binomial, a full set of shapes is
+    any pmf at all, and the information matrix of intercept and shape is nearly diagonal, however rare an answer is.
     """
+    J = len(control_counts) - 1
+    weights = (control_counts + 1) / (control_counts.sum() + J + 1)
     powers = np.vander(np.linspace(-1, 1, J + 1), J + 1, increasing=True)
-    directions, _ = np.linalg.qr(powers)
-    signs = np.sign(directions[-1])
-    return (directions * signs).T[2:]
+    directions, _ = np.linalg.qr(np.sqrt(weights)[:, None] * powers)
+    directions = directions / np.sqrt(weights)[:, None]
+    return (directions / np.linalg.norm(directions, axis=0) * np.sign(directions[-1])).T[2:]
 
 
 def _tilted(eta: Any, log_weights: Any, J: int) -> Any:
@@ -58,10 +62,8 @@ def com_binomial(eta: Any, parameter: Any, J: int) -> Any:
 
 
 def softmax(eta: Any, parameter: Any, J: int) -> Any:
-    """Any pmf on 0..J, tilted by ``eta``: the binomial's log weights plus a free shape (see :func:`shape_basis`)."""
-    if J == 1:
-        return binomial(eta, parameter, J)
-    return _tilted(eta, log_choose(J) + (parameter @ shape_basis(J))[..., None, :, :], J)
+    """Any pmf on 0..J, tilted by ``eta``: the binomial's log weights plus ``parameter`` (..., trait, count), the departure."""
+    return _tilted(eta, log_choose(J) + parameter[..., None, :, :], J)
 
 
 def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:

@@ -30,7 +30,7 @@ class GroupTerm(NamedTuple):
     name: str
     factors: tuple[str, ...]
     columns: tuple[str, ...]
-    expressions: tuple[CommonEffectsMatrix, ...]
+    expression: CommonEffectsMatrix
     centers: np.ndarray
     levels: tuple[str, ...]
     sampled: np.ndarray
@@ -76,8 +76,7 @@ class Design:
         slopes = _columns(self.common, rows)
         slopes = slopes[:, 1:] if self.intercept else slopes
         groups = tuple(
-            GroupMatrix(g.name, np.column_stack([_columns(e, rows) for e in g.expressions]) - g.centers,
-                        _level_index(rows, g.factors, g.levels))
+            GroupMatrix(g.name, _columns(g.expression, rows) - g.centers, _level_index(rows, g.factors, g.levels))
             for g in self.groups)
         return Matrices(self.intercept, (slopes - self.center) / self.scale, groups)
 
@@ -262,15 +261,14 @@ def _by_factor(terms: Sequence[Any]) -> dict[tuple[str, ...], list[Any]]:
 
 def _group_term(factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame,
                 n: np.ndarray) -> GroupTerm:
-    expressions = tuple(_bind([term.expr], rows) for term in terms)
-    matrix = np.column_stack([_columns(expression, like) for expression in expressions])
-    columns = tuple(label for expression in expressions for label in _column_names(expression))
+    expression = _bind([term.expr for term in terms], rows)
+    matrix, columns = _columns(expression, like), _column_names(expression)
     intercepts = np.array([name == "Intercept" for name in columns])
     centers = np.where(intercepts, 0.0, n @ matrix / n.sum())
     labels = level_labels(like, factors)
     levels = _levels(like, factors)
     sampled = np.isin(levels, labels[np.asarray(n) > 0].unique())
-    return GroupTerm(re.sub(r"\W+", "_", "_".join(factors)), factors, columns, expressions, centers, levels, sampled)
+    return GroupTerm(re.sub(r"\W+", "_", "_".join(factors)), factors, columns, expression, centers, levels, sampled)
 
 
 def _levels(like: pd.DataFrame, factors: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,219 @@
+"""Checks of the design, the data and the fit: records with a plain sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import chi2_contingency
+
+
+from bayes_listexp.design_based import difference_in_means
+from bayes_listexp.experiment import ListExperiment
+
+R_HAT_LIMIT = 1.01
+ESS_LIMIT = 400
+PARETO_LIMIT = 0.7
+LEVEL = 0.05
+MANY_AT_THE_EDGE = 0.2
+
+
+class Check(NamedTuple):
+    """One check: what it asks, whether it passed (None: for information), the number it rests on, a table, a sentence."""
+
+    name: str
+    question: str
+    passed: bool | None
+    estimate: float | None
+    table: pd.DataFrame | None
+    text: str
+
+
+def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list[Check]:
+    """Checks of the data and the design before any model; ``covariates`` are compared between arms.
+
+    Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so.
+    """
+    checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
+    return checks + ([balance(study, covariates)] if covariates else [])
+
+
+def missing_by_arm(study: ListExperiment) -> Check:
+    """Whether answers are missing more often in one arm: refusal that depends on the list biases every estimate."""
+    question = "Are answers missing equally often in both arms?"
+    rows = study.exclusions[study.exclusions["reason"] == "answer missing"]
+    absent = [int(rows["control"].sum()), int(rows["treatment"].sum())]
+    present = [int(study.table.loc[study.table["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
+    table = pd.DataFrame({"arm": ["control", "treatment"], "answered": present, "missing": absent})
+    shares = [m / (m + p) for m, p in zip(absent, present, strict=True)]
+    if not sum(absent):
+        return Check("missing answers", question, True, 0.0, table, "No respondent with a known arm has a missing answer.")
+    p = float(chi2_contingency([present, absent], correction=False).pvalue)
+    text = (f"{absent[0]} answers ({shares[0]:.1%}) are missing in the control arm and {absent[1]} ({shares[1]:.1%}) in the "
+            f"treatment arm (chi-squared test of equal shares, p = {p:.2g}).")
+    return Check("missing answers", question, p >= LEVEL, shares[1] - shares[0], table, text)
+
+
+def edges(study: ListExperiment) -> Check:
+    """How many answers stand at the floor and the ceiling, where an answer gives the trait away."""
+    shares = _answer_shares(study)
+    floor, ceiling, top = shares["control"][0], shares["control"][-1], shares["treatment"][-1]
+    table = pd.DataFrame([("control", 0, floor), ("control", study.J, ceiling), ("treatment", study.J + 1, top)],
+                         columns=["arm", "answer", "share"])
+    passed = max(floor, ceiling) < MANY_AT_THE_EDGE
+    text = (f"In the control arm {floor:.1%} answer 0 and {ceiling:.1%} answer {study.J}; in the treatment arm {top:.1%} answer "
+            f"{study.J + 1}, which reveals the sensitive item. " + ("" if passed else "That is many: lying at the edges is likely."))
+    return Check("floor and ceiling", "Do few people stand where the answer gives them away?", passed, float(max(floor, ceiling)),
+                 table, text.strip())
+
+
+def dispersion(study: ListExperiment) -> Check:
+    """Variance of the control counts against the binomial's at the same mean (what a binomial model would assume)."""
+    rows = study.table[~study.table["_treated"]]
+    n, y = rows["_n"].to_numpy(dtype=float), rows["_answer"].to_numpy(dtype=float)
+    mean = float((n * y).sum() / n.sum())
+    variance = float((n * (y - mean) ** 2).sum() / (n.sum() - 1)) if n.sum() > 1 else float("nan")
+    binomial = mean * (1 - mean / study.J)
+    question = "Are control counts as dispersed as independent, equally popular items would be?"
+    if not binomial > 0 or not np.isfinite(variance):
+        return Check("dispersion", question, False, None, None, "Everyone in the control arm gives the same answer, 0 or all: "
+                     "the list protects nobody.")
+    ratio = variance / binomial
+    table = pd.DataFrame({"mean": [mean], "variance": [variance], "binomial variance": [binomial], "ratio": [ratio]})
+    word = "less" if ratio < 1 else "more"
+    return Check("dispersion", question, None, ratio, table, f"The control counts have {ratio:.2f} times the variance of a "
+                 f"binomial with the same mean, so they are {word} dispersed; the binomial model would be wrong by that much.")
+
+
+def impossible_groups(study: ListExperiment, covariates: Sequence[str]) -> Check:
+    """Groups whose difference in means lies outside 0 to 1 by more than sampling error explains."""
+    tables = [difference_in_means(study)] + [difference_in_means(study, by=c) for c in covariates if _is_grouping(study, c)]
+    labels = ["everybody"] + [f"{t.columns[0]}: " for t in tables[1:]]
+    rows = [(f"{label}{row[t.columns[0]] if label != 'everybody' else ''}", row["estimate"], row["se"])
+            for label, t in zip(labels, tables, strict=True) for _, row in t.iterrows()]
+    table = pd.DataFrame(rows, columns=["group", "estimate", "se"])
+    beyond = np.maximum(-table["estimate"], table["estimate"] - 1) / table["se"]
+    table["standard errors outside 0 to 1"] = beyond.clip(lower=0)
+    worst = float(np.nanmax(beyond)) if beyond.notna().any() else float("nan")
+    limit = 2.0 + 0.5 * np.log(len(table))
+    outside = table[(table["estimate"] < 0) | (table["estimate"] > 1)]["group"].tolist()
+    text = ("All differences in means lie between 0 and 1." if not outside else
+            f"The difference in means is outside 0 to 1 for {', '.join(outside)}; the farthest is {worst:.1f} standard errors outside.")
+    return Check("possible differences", "Do the differences in means lie between 0 and 1, up to sampling error?",
+                 not worst > limit, worst, table, text)
+
+
+def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
+    """Whether covariates are distributed alike in both arms, as random assignment makes them."""
+    rows = []
+    for name in covariates:
+        counts = study.table.assign(_g=_grouping(study, name)).groupby(["_g", "_treated"], observed=True)["_n"].sum().unstack(fill_value=0)
+        counts = counts[counts.sum(axis=1) > 0]
+        if counts.shape == (len(counts), 2) and len(counts) > 1:
+            rows.append((name, float(chi2_contingency(counts, correction=False).pvalue)))
+    table = pd.DataFrame(rows, columns=["covariate", "p"])
+    adjusted = _holm(table["p"].to_numpy())
+    table["p adjusted"] = adjusted
+    worst = float(adjusted.min()) if len(adjusted) else 1.0
+    unbalanced = table.loc[adjusted < LEVEL, "covariate"].tolist()
+    text = (f"The arms differ in {', '.join(unbalanced)} (chi-squared tests, Holm-adjusted for {len(table)} tests)." if unbalanced else
+            f"The arms do not differ in {', '.join(table['covariate'])} (chi-squared tests, smallest Holm-adjusted p = {worst:.2g}).")
+    return Check("balance", "Are the arms alike, as random assignment makes them?", not unbalanced, worst, table, text)
+
+
+def fit_checks(tree: xr.DataTree) -> list[Check]:
+    """Checks of a fitted tree: convergence of NUTS, leave-one-out diagnostics, and answers against their prediction."""
+    checks = convergence(tree) if "sample_stats" in tree.children else [_not_sampled()]
+    return [*checks, answers_predicted(tree)]
+
+
+def converged(tree: xr.DataTree) -> bool:
+    """Whether a fit was sampled and R-hat, effective sample size and divergences are all in order."""
+    return "sample_stats" in tree.children and all(check.passed is not False for check in convergence(tree))
+
+
+def convergence(tree: xr.DataTree) -> list[Check]:
+    """R-hat, effective sample sizes and divergences over all parameters (Vehtari et al. 2021)."""
+    posterior = _varying(tree["posterior"].to_dataset())
+    r_hat = _extreme(az.rhat(posterior), "max")
+    bulk, tail = _extreme(az.ess(posterior, method="bulk"), "min"), _extreme(az.ess(posterior, method="tail"), "min")
+    stats = tree["sample_stats"].to_dataset()
+    divergences = int(stats["diverging"].sum())
+    deepest = int(stats["reached_max_treedepth"].sum()) if "reached_max_treedepth" in stats else 0
+    total = stats.sizes["chain"] * stats.sizes["draw"]
+    return [
+        Check("R-hat", "Do the chains agree?", r_hat < R_HAT_LIMIT, r_hat, None,
+              f"The largest R-hat is {r_hat:.3f} (limit {R_HAT_LIMIT})."),
+        Check("effective sample size", "Are there enough independent draws?", min(bulk, tail) >= ESS_LIMIT, min(bulk, tail), None,
+              f"The smallest effective sample size is {bulk:.0f} in the bulk and {tail:.0f} in the tails (limit {ESS_LIMIT})."),
+        Check("divergences", "Did the sampler explore without breaking off?", divergences == 0, divergences, None,
+              f"{divergences} of {total} transitions diverged; {deepest} reached the largest tree depth."),
+    ]
+
+
+def answers_predicted(tree: xr.DataTree) -> Check:
+    """Whether the observed number of each answer in each arm lies in its 99 % posterior predictive interval."""
+    observed, replicated = tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset()
+    rows = []
+    for arm in ("control", "treatment"):
+        counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
+        predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
+        low, high = np.quantile(predicted, [0.005, 0.995], axis=-1)
+        rows += [(arm, k, int(c), float(lo), float(hi)) for k, (c, lo, hi) in enumerate(zip(counts, low, high, strict=True))]
+    table = pd.DataFrame(rows, columns=["arm", "answer", "n", "lower", "upper"])
+    outside = table[(table["n"] < table["lower"]) | (table["n"] > table["upper"])]
+    named = ", ".join(f"{a} answer {k}" for a, k in zip(outside["arm"], outside["answer"], strict=True))
+    text = (f"Outside the model's 99 % interval: {named}." if len(outside) else
+            "Every number of answers lies in the model's 99 % predictive interval.")
+    return Check("answers predicted", "Does the model reproduce the answers of each arm?", outside.empty, float(len(outside)), table, text)
+
+
+def _not_sampled() -> Check:
+    return Check("sampling", "Was the posterior sampled?", False, None, None, "This is a quick look: a normal approximation at the "
+                 "posterior mode, not a sampled posterior. Fit with method 'nuts' before publishing.")
+
+
+def _varying(posterior: xr.Dataset) -> xr.Dataset:
+    """Parameters without those that are constant by construction, for which R-hat is undefined."""
+    return posterior[[name for name in posterior.data_vars if float(posterior[name].std()) > 0]]
+
+
+def _extreme(values: xr.DataTree | xr.Dataset, which: str) -> float:
+    data = values.to_dataset() if isinstance(values, xr.DataTree) else values
+    found = [float(getattr(np, f"nan{which}")(data[name].to_numpy())) for name in data.data_vars]
+    return max(found) if which == "max" else min(found)
+
+
+def _answer_shares(study: ListExperiment) -> dict[str, np.ndarray]:
+    cells = study.cells()
+    return {"control": cells.control[0] / cells.control[0].sum(), "treatment": cells.treatment[0] / cells.treatment[0].sum()}
+
+
+def _is_grouping(study: ListExperiment, name: str) -> bool:
+    return isinstance(study.table[name].dtype, pd.CategoricalDtype) or study.table[name].nunique() <= 10
+
+
+def _grouping(study: ListExperiment, name: str) -> pd.Series:
+    """The column itself if it has groups, else its quarters."""
+    column = study.table[name]
+    return column if _is_grouping(study, name) else pd.qcut(column, 4, duplicates="drop")
+
+
+def _holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down adjustment."""
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    out = np.empty(len(p))
+    out[order] = np.minimum(stepped, 1.0)
+    return out
+
+
+def names_of(checks: Sequence[Check], *, passed: bool) -> list[str]:
+    """Names of the checks that passed, or that failed."""
+    return [check.name for check in checks if check.passed is passed]
+
+

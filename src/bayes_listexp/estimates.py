@@ -1,0 +1,260 @@
+"""Estimates from a fitted tree: prevalence, change, contrasts, and the trait of respondents. Draws in, draws out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import expit
+
+from bayes_listexp import formulas, predictive, stored
+from bayes_listexp.errors import InputError
+from bayes_listexp.formulas import conform
+from bayes_listexp.model import Blueprint
+from bayes_listexp.population import COUNT, average, check_frame
+
+Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
+
+
+class Target(NamedTuple):
+    """Whom an estimate is about: rows of covariates, how many people each stands for (row,), and the name of it."""
+
+    frame: pd.DataFrame
+    mass: np.ndarray
+    name: str
+
+
+def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: Population = None) -> xr.DataArray:
+    """Prevalence of the trait on a stated population: draws with dims (chain, draw, *by), probabilities 0 to 1.
+
+    Three estimands are kept apart. With ``population`` "sample", the sample-average prevalence, the mean of P(trait | x)
+    over the respondents; with "weights", the same with survey weights; with a frame, the population (poststratified)
+    prevalence, the mean over its cells weighted by ``N`` (Park, Gelman & Bafumi 2004). :func:`realised_prevalence` is the
+    third. ``population`` None is the frame stored with the fit, else the sample. A frame without the wave column counts
+    for every wave, and without ``by`` the wave the waves count equally.
+
+    Raises
+    ------
+    InputError : a column or level that the population or the model does not have.
+    """
+    by = _names(by)
+    plan = stored.blueprint_of(tree)
+    target = target_population(tree, plan, population)
+    chances = _chances(tree, plan, target.frame)
+    return _grouped(tree, chances, target, by).assign_attrs(population=target.name)
+
+
+def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> xr.DataArray:
+    """Prevalence among the respondents of this very sample, given what they answered: dims (chain, draw, *by).
+
+    The mean of P(trait = 1 | answer, x) over respondents. Less uncertain than the sample-average prevalence, and about
+    these people only.
+    """
+    by = _names(by)
+    plan = stored.blueprint_of(tree)
+    observed = predictive.patterns(plan)
+    rows = plan.cells.frame.iloc[observed.cell].reset_index(drop=True)
+    draws = _flat(predictive.trait_given_answer(plan, tree["posterior"].to_dataset()).to_numpy())
+    return _grouped(tree, draws, Target(rows, observed.n.astype(float), "respondents"), by)
+
+
+def trait_probability(tree: xr.DataTree) -> xr.DataArray:
+    """P(trait = 1 | answer, arm, x) for every observed pattern: dims (chain, draw, pattern), with the pattern's covariates,
+    arm, answer and number of respondents as coordinates."""
+    plan = stored.blueprint_of(tree)
+    observed = predictive.patterns(plan)
+    draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())
+    rows = plan.cells.frame.iloc[observed.cell]
+    covariates = {name: ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns}
+    return draws.assign_coords(n=("pattern", observed.n), **covariates)
+
+
+def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str] = (),
+           population: Population = None) -> xr.Dataset:
+    """Prevalence in wave ``second`` minus wave ``first``: draws of ``change``, ``rate`` and ``composition``.
+
+    ``rate`` is the part due to people of the same covariates answering differently, ``composition`` the part due to a
+    different make-up of the two waves (Kitagawa 1955). On a population that is the same in both waves the composition
+    part is zero; with ``population="sample"`` it is not. Dims (chain, draw, *by), in probabilities (-1 to 1).
+
+    Raises
+    ------
+    InputError : a wave that the study does not have.
+    """
+    by = _names(by)
+    plan = stored.blueprint_of(tree)
+    wave = _wave(tree, plan, first, second)
+    if wave in by:
+        raise InputError(f"by: a change is between waves and cannot be grouped by '{wave}'.")
+    target = target_population(tree, plan, population)
+    rows, masses = _matched(target, wave, (first, second))
+    shares = [_shares(rows, mass, by) for mass in masses]
+    chances = [_chances(tree, plan, rows.assign(**{wave: w})) for w in (first, second)]
+    ones = Target(rows, np.ones(len(rows)), target.name)
+    rate = _summed(tree, (shares[0] + shares[1]) / 2 * (chances[1] - chances[0]), ones, by)
+    composition = _summed(tree, (shares[1] - shares[0]) * (chances[0] + chances[1]) / 2, ones, by)
+    out = xr.Dataset({"change": rate + composition, "rate": rate, "composition": composition})
+    return out.assign_attrs(first=first, second=second, population=target.name)
+
+
+def contrast(tree: xr.DataTree, column: str, first: Any, second: Any, *, by: str | Sequence[str] = (),
+             population: Population = None) -> xr.DataArray:
+    """Average difference in P(trait) if ``column`` were ``second`` instead of ``first`` for everybody, all else as it is.
+
+    Dims (chain, draw, *by), in probabilities (-1 to 1): the average marginal comparison, not the difference of two
+    groups as they are (take two prevalences for that).
+
+    Raises
+    ------
+    InputError : the column is not in the model, or the level is unknown.
+    """
+    plan = stored.blueprint_of(tree)
+    target = target_population(tree, plan, population)
+    if column not in plan.designs["trait"].like.columns:
+        raise InputError(f"contrast: column '{column}' is not in the trait formula '{plan.specification.trait}'.")
+    chances = [_chances(tree, plan, target.frame.assign(**{column: value})) for value in (first, second)]
+    return _grouped(tree, chances[1] - chances[0], target, _names(by)).assign_attrs(population=target.name)
+
+
+def summarise(draws: xr.DataArray, *, probability: float = 0.95) -> pd.DataFrame:
+    """One row per group: mean, sd, median, the equal-tailed interval (``lower``, ``upper``) and P(below 0)."""
+    stacked = draws.transpose("chain", "draw", ...)
+    dims = list(stacked.dims[2:])
+    values = stacked.to_numpy().reshape(-1, *stacked.shape[2:])
+    tail = (1 - probability) / 2
+    low, median, high = np.quantile(values, [tail, 0.5, 1 - tail], axis=0)
+    columns = {"mean": values.mean(axis=0), "sd": values.std(axis=0, ddof=1), "median": median, "lower": low, "upper": high,
+               "p_below_zero": (values < 0).mean(axis=0)}
+    if not dims:
+        return pd.DataFrame({name: [float(value)] for name, value in columns.items()})
+    index = pd.MultiIndex.from_product([stacked[d].to_numpy() for d in dims], names=dims)
+    table = pd.DataFrame({name: np.ravel(value) for name, value in columns.items()}, index=index).reset_index()
+    return table[table["mean"].notna()].reset_index(drop=True)
+
+
+def target_population(tree: xr.DataTree, plan: Blueprint, population: Population) -> Target:
+    """Resolve ``population`` (see :func:`prevalence`) to rows and masses at the levels of the model."""
+    wave = tree.attrs["wave"]
+    frame = stored.population_of(tree) if population is None or isinstance(population, str) else population
+    if isinstance(population, str) and population not in ("sample", "weights", "frame"):
+        raise InputError(f"population = '{population}': say 'sample', 'weights', 'frame', or give a frame.")
+    if isinstance(population, str) and population == "weights" and not tree.attrs["weighted"]:
+        raise InputError("population = 'weights': the study has no survey weights.")
+    if population == "frame" and frame is None if isinstance(population, str) else False:
+        raise InputError("population = 'frame': no population frame was stored with the fit; give one.")
+    if isinstance(population, str) and population != "frame" or frame is None:
+        mass = plan.cells.weight if isinstance(population, str) and population == "weights" else plan.cells.n.astype(float)
+        return Target(plan.cells.frame, np.asarray(mass, float), population if isinstance(population, str) else "sample")
+    return _frame_target(check_frame(frame), plan, wave)
+
+
+def _frame_target(frame: pd.DataFrame, plan: Blueprint, wave: str) -> Target:
+    like = plan.cells.frame
+    if wave and wave not in frame.columns:
+        waves = pd.DataFrame({wave: list(like[wave].cat.categories)})
+        frame = frame.merge(waves, how="cross")
+    needed = [c for c in like.columns if c in frame.columns or any(c in d.like.columns for d in plan.designs.values())]
+    extra = frame[[c for c in frame.columns if c not in like.columns and c != COUNT]]
+    rows = pd.concat([conform(frame, like[needed]), extra], axis=1)
+    return Target(rows.reset_index(drop=True), frame[COUNT].to_numpy(dtype=float), "population frame")
+
+
+def _chances(tree: xr.DataTree, plan: Blueprint, frame: pd.DataFrame) -> np.ndarray:
+    """P(trait = 1 | x) at the rows of a frame for every draw, shape (sample, row)."""
+    bound = plan.designs["trait"]
+    posterior = tree["posterior"].to_dataset()
+    names = [f"trait_{part}" for part in ("intercept", "slope", *(g.name for g in bound.groups))]
+    parameters = {n: _flat(posterior[n].to_numpy()) for n in names if n in posterior}
+    return expit(formulas.linear_predictor(parameters, "trait", bound.evaluate(frame)))
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, *values.shape[2:])
+
+
+def _names(by: str | Sequence[str]) -> list[str]:
+    return [by] if isinstance(by, str) else list(by)
+
+
+def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]) -> xr.DataArray:
+    """Mass-weighted averages over the rows of each group."""
+    _known(target, by)
+    if not by:
+        return _labelled(tree, (draws @ (target.mass / target.mass.sum()))[:, None], None, by)
+    values, index = average(draws, target.frame, target.mass, by)
+    return _labelled(tree, values, index, by)
+
+
+def _summed(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]) -> xr.DataArray:
+    """Sums over the rows of each group; the draws carry shares that sum to one in a group."""
+    if not by:
+        return _labelled(tree, draws.sum(axis=1, keepdims=True), None, by)
+    values, index = average(draws, target.frame, target.mass, by)
+    sizes = target.frame.groupby(by, observed=True, sort=True).size().to_numpy()
+    return _labelled(tree, values * sizes, index, by)
+
+
+def _labelled(tree: xr.DataTree, values: np.ndarray, index: pd.MultiIndex | None, by: list[str]) -> xr.DataArray:
+    posterior = tree["posterior"]
+    base = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()}
+    shape = (len(base["chain"]), len(base["draw"]))
+    if index is None:
+        return xr.DataArray(values[:, 0].reshape(shape), dims=("chain", "draw"), coords=base, name="prevalence")
+    levels = [list(dict.fromkeys(sorted(index.get_level_values(i)) if len(by) > 1 else index.get_level_values(i)))
+              for i in range(len(by))]
+    levels = [_ordered(index, i, found) for i, found in enumerate(levels)]
+    grid = np.full((values.shape[0], *(len(found) for found in levels)), np.nan)
+    positions = tuple(pd.Index(found).get_indexer(index.get_level_values(i)) for i, found in enumerate(levels))
+    grid[(slice(None), *positions)] = values
+    return xr.DataArray(grid.reshape(*shape, *grid.shape[1:]), dims=("chain", "draw", *by),
+                        coords={**base, **dict(zip(by, levels, strict=True))}, name="prevalence")
+
+
+def _ordered(index: pd.MultiIndex, position: int, found: list[Any]) -> list[Any]:
+    """Levels in the order of their categories, where the column has categories."""
+    values = index.levels[position]
+    if isinstance(values, pd.CategoricalIndex):
+        return [level for level in values.categories if level in set(found)]
+    return found
+
+
+def _known(target: Target, by: list[str]) -> None:
+    unknown = [name for name in by if name not in target.frame.columns]
+    if unknown:
+        raise InputError(f"by: column '{unknown[0]}' is not in the {target.name}; it has: "
+                         f"{', '.join(map(str, target.frame.columns))}. Name it in `groups` when fitting, or use a frame.")
+
+
+def _wave(tree: xr.DataTree, plan: Blueprint, first: str, second: str) -> str:
+    wave = tree.attrs["wave"]
+    if not wave:
+        raise InputError("change: the study has no waves; name the column with `wave` when building it.")
+    for label in (first, second):
+        if label not in plan.cells.frame[wave].cat.categories:
+            raise InputError(f"change: there is no wave '{label}'; the waves are: "
+                             f"{', '.join(plan.cells.frame[wave].cat.categories)}.")
+    return wave
+
+
+def _matched(target: Target, wave: str, waves: tuple[str, str]) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """The distinct rows without the wave, and their mass in each of two waves."""
+    others = [c for c in target.frame.columns if c != wave]
+    table = target.frame.assign(_mass=target.mass)
+    if not others:
+        masses = [np.array([table.loc[table[wave] == w, "_mass"].sum()]) for w in waves]
+        return pd.DataFrame(index=[0]), masses
+    codes = table.groupby(others, observed=True, sort=True, dropna=False).ngroup().to_numpy()
+    rows = table.assign(_code=codes).drop_duplicates("_code").sort_values("_code")[others].reset_index(drop=True)
+    masses = [np.bincount(codes, weights=np.where(table[wave] == w, table["_mass"], 0.0), minlength=len(rows)) for w in waves]
+    return rows, masses
+
+
+def _shares(rows: pd.DataFrame, mass: np.ndarray, by: list[str]) -> np.ndarray:
+    """Each row's share of its group's mass; NaN in a group that one wave does not have."""
+    if not by:
+        return mass / mass.sum()
+    totals = pd.Series(mass).groupby([rows[name] for name in by], observed=True).transform("sum").to_numpy()
+    return np.divide(mass, totals, out=np.full(len(mass), np.nan), where=totals > 0)

@@ -1,0 +1,144 @@
+"""Fitting: a row of stages from a study to one DataTree that holds everything later work needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from bayes_listexp import predictive, stored
+from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.model import Blueprint, Specification, blueprint, build_model
+from bayes_listexp.sampling import Density, Sampler, as_dataset, compile_density, constrain, find_mode, sample_nuts
+
+PREDICTIVE_DRAWS = 500
+PRIOR_DRAWS = 1000
+LAPLACE_DRAWS = 1000
+
+
+def fit(
+    study: ListExperiment,
+    *,
+    trait: str = "1",
+    control: str | None = None,
+    response: Any = "truthful",
+    counts: str = "softmax",
+    dependence: str = "shift",
+    lapses: Mapping[str, str] | None = None,
+    priors: Any = None,
+    groups: Sequence[str] = (),
+    method: Literal["nuts", "map"] = "nuts",
+    sample: Mapping[str, Any] | None = None,
+    seed: int = 1,
+) -> xr.DataTree:
+    """Fit a list-experiment regression (Blair & Imai 2012; Imai 2011, in one engine; see :class:`Specification`).
+
+    Parameters
+    ----------
+    trait, control, response, counts, dependence, lapses, priors : the model, see :class:`bayes_listexp.Specification`.
+    groups : further columns by which estimates will be asked for; the cells keep them apart.
+    method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
+        approximation there, for a quick look.
+    sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``.
+    seed : of everything random; the same seed, data and versions give the same draws.
+
+    Returns
+    -------
+    DataTree with the groups ``posterior``, ``sample_stats`` (NUTS) or ``optimum`` (map), ``unconstrained_posterior``,
+    ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per observed pattern of
+    cell, arm and answer; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``, ``report_tables``,
+    ``population``, and provenance as attributes. ArviZ works on it directly.
+
+    Raises
+    ------
+    InputError : whatever in the arguments does not fit the study, by name.
+    """
+    specification = Specification(trait, control, response, counts, dependence, lapses or {}, priors or {})
+    settings = _sampler(sample)
+    if method not in ("nuts", "map"):
+        raise InputError(f"method = '{method}': say 'nuts' or 'map'.")
+    if specification.priors == "flat" and method == "nuts":
+        raise InputError("priors = 'flat' gives no proper posterior to sample: use method='map' (maximum likelihood).")
+    plan = blueprint(study, specification, groups)
+    model = build_model(plan)
+    density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
+    arguments = {"method": method, "seed": seed, "groups": list(groups)}
+    if method == "nuts":
+        arguments |= settings._asdict()
+        draws, found = _by_nuts(density, settings, seed)
+    else:
+        draws, found = _by_mode(model, density, seed)
+    return assemble(study, plan, model, draws, found, arguments)
+
+
+def assemble(study: ListExperiment, plan: Blueprint, model: pm.Model, draws: np.ndarray, found: Mapping[str, xr.Dataset],
+             arguments: Mapping[str, Any]) -> xr.DataTree:
+    """The DataTree of unconstrained ``draws`` (chain, draw, parameter): posterior, predictive, log-likelihood, provenance."""
+    posterior = constrain(model, draws)
+    seed = int(arguments["seed"])
+    nodes: dict[str, xr.Dataset] = {"posterior": posterior, **found}
+    nodes["unconstrained_posterior"] = xr.Dataset(
+        {"unconstrained": (("chain", "draw", "unconstrained_parameter"), draws)},
+        coords={"unconstrained_parameter": _unconstrained_names(model)})
+    nodes |= _prior(plan, model, seed)
+    nodes["posterior_predictive"] = predictive.replicated_answers(plan, posterior, draws=PREDICTIVE_DRAWS, seed=seed + 1)
+    nodes["log_likelihood"] = predictive.log_likelihood(plan, posterior).to_dataset(name="answer_given")
+    nodes["observed_data"] = predictive.observed_answers(plan)
+    nodes |= stored.groups(plan, study.population)
+    tree = xr.DataTree.from_dict(nodes)
+    tree.attrs = stored.attributes(study, plan, arguments)
+    return tree
+
+
+def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
+    unknown = [name for name in sample or {} if name not in Sampler._fields]
+    if unknown:
+        raise InputError(f"sample: '{unknown[0]}' is not a setting; there are: {', '.join(Sampler._fields)}.")
+    settings = Sampler(**(sample or {}))
+    if min(settings.draws, settings.tune, settings.chains) < 1 or not 0 < settings.target_accept < 1:
+        raise InputError("sample: draws, tune and chains must be at least 1 and target_accept between 0 and 1, "
+                         f"found {dict(sample or {})}.")
+    return settings
+
+
+def _by_nuts(density: Density, settings: Sampler, seed: int) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
+    draws, stats = sample_nuts(density, settings, seed)
+    return draws, {"sample_stats": stats}
+
+
+def _by_mode(model: pm.Model, density: Density, seed: int) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
+    mode = find_mode(density, seed)
+    rng = np.random.default_rng(seed)
+    draws = rng.multivariate_normal(mode.point, mode.covariance, size=(1, LAPLACE_DRAWS), method="cholesky")
+    optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
+    optimum["log_density"] = mode.log_density
+    optimum["log_likelihood"] = float(model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")(
+        _as_point(model, mode.point)))
+    return draws, {"optimum": optimum}
+
+
+def _as_point(model: pm.Model, vector: np.ndarray) -> dict[str, np.ndarray]:
+    initial = model.initial_point()
+    sizes = [int(np.size(initial[v.name])) for v in model.value_vars]
+    parts = np.split(vector, np.cumsum(sizes)[:-1])
+    return {v.name: part.reshape(np.shape(initial[v.name])) for v, part in zip(model.value_vars, parts, strict=True)}
+
+
+def _unconstrained_names(model: pm.Model) -> list[str]:
+    initial = model.initial_point()
+    return [f"{v.name}{list(index) if index else ''}" for v in model.value_vars for index in np.ndindex(np.shape(initial[v.name]))]
+
+
+def _prior(plan: Blueprint, model: pm.Model, seed: int) -> dict[str, xr.Dataset]:
+    """Draws from the prior and the answers it predicts; flat priors have none."""
+    if plan.specification.priors == "flat":
+        return {}
+    variables = [v for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_z")]
+    drawn = pm.draw(variables, draws=PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE")
+    prior = as_dataset(model, {v.name: value[None] for v, value in zip(variables, drawn, strict=True)})
+    return {"prior": prior,
+            "prior_predictive": predictive.replicated_answers(plan, prior, draws=PREDICTIVE_DRAWS, seed=seed + 2)}

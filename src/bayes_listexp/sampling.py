@@ -1,0 +1,170 @@
+"""From a PyMC model to draws: one compiled log density with gradient, NUTS by nutpie, the mode, and transforms back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import nutpie
+import pymc as pm
+import pytensor
+import xarray as xr
+from nutpie.compiled_pyfunc import from_pyfunc
+from pytensor.graph.replace import vectorize_graph
+from scipy.optimize import minimize
+
+from bayes_listexp.errors import InputError
+
+STARTS = 4
+"""Starting points of the search for a mode: mixtures can have more than one."""
+
+
+class Sampler(NamedTuple):
+    """Settings of NUTS: draws and tuning steps per chain, chains, target acceptance, and whether to show progress."""
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.9
+    progress: bool = False
+
+
+class Density(NamedTuple):
+    """Log density and gradient on the unconstrained scale, as one function of one vector, and where to start."""
+
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]]
+    start: np.ndarray
+
+
+class Mode(NamedTuple):
+    """A mode on the unconstrained scale, (parameter,), its log density, and the inverse of minus the Hessian there."""
+
+    point: np.ndarray
+    log_density: float
+    covariance: np.ndarray
+
+
+def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
+    """Compile the model's log density and gradient. Data enter as shared variables, so the compiled code is cached on
+    disk and serves later processes and other data of the same shape of model."""
+    function = model.logp_dlogp_function(ravel_inputs=True, mode=mode)
+    function.set_extra_values({})
+    compiled = function._pytensor_function
+    compiled.trust_input = True
+    initial = model.initial_point()
+    start = np.concatenate([np.ravel(initial[v.name]) for v in model.value_vars]).astype(float)
+    return Density(_reentrant(compiled) if mode == "NUMBA" else compiled, start)
+
+
+def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """The machine code of a compiled function, called without the function's storage, which chains would share.
+
+    A PyTensor function writes its argument and its result into slots of its own, so two chains that call it at once
+    would read each other's numbers. The code beneath takes all inputs as arguments; it also lets go of Python's lock, so
+    that chains run side by side.
+    """
+    code = compiled.vm.jit_fn
+    code.targetoptions["nogil"] = True
+    inputs = compiled.maker.fgraph.inputs
+    storage = [compiled.vm.storage_map[variable] for variable in inputs]
+    if any(variable.owner is not None for variable in inputs) or storage[0][0] is not None:
+        raise RuntimeError(f"the compiled density does not take its argument first: {inputs}")
+    constants = [slot[0] for slot in storage[1:]]
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = code(x, *constants)
+        return float(value), gradient
+
+    return evaluate
+
+
+def sample_nuts(density: Density, sampler: Sampler, seed: int) -> tuple[np.ndarray, xr.Dataset]:
+    """Draws on the unconstrained scale, (chain, draw, parameter), and the sampler's statistics per draw."""
+    size = len(density.start)
+    compiled = from_pyfunc(
+        size, lambda: density.function, lambda *_: lambda x: {"unconstrained": x}, [np.dtype("float64")], [(size,)],
+        ["unconstrained"], make_initial_point_fn=lambda chain_seed: jittered(density.start, chain_seed))
+    tree = nutpie.sample(compiled, draws=sampler.draws, tune=sampler.tune, chains=sampler.chains, seed=seed,
+                         target_accept=sampler.target_accept, progress_bar=sampler.progress, save_warmup=False)
+    stats = tree["sample_stats"].to_dataset()
+    wanted = ["depth", "maxdepth_reached", "diverging", "energy", "logp", "n_steps", "step_size", "mean_tree_accept"]
+    kept = stats[[name for name in wanted if name in stats]].rename(
+        {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth", "mean_tree_accept": "acceptance_rate"})
+    kept.attrs = {}
+    return tree["posterior"]["unconstrained"].to_numpy(), kept
+
+
+def find_mode(density: Density, seed: int) -> Mode:
+    """The highest of the modes found from several starts, with the curvature there.
+
+    Raises
+    ------
+    InputError : no start converges, or the curvature is singular (flat priors and data that do not identify everything).
+    """
+    starts = [density.start, *(jittered(density.start, seed + i) for i in range(1, STARTS))]
+    found = [minimize(lambda x: _negated(density, x), start, jac=True, method="BFGS",
+                      options={"gtol": 1e-6, "maxiter": 2000}) for start in starts]
+    finite = [result for result in found if np.isfinite(result.fun)]
+    if not finite:
+        raise InputError("no mode was found: the log density is not finite from any start.")
+    best = min(finite, key=lambda result: result.fun)
+    hessian = _hessian(density, best.x)
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    if eigenvalues[0] <= 1e-8 * eigenvalues[-1]:
+        raise InputError("the mode is not unique or lies at infinity: the data do not identify every parameter. Keep the "
+                         "priors, or simplify the formulas.")
+    return Mode(best.x, -float(best.fun), np.linalg.inv(hessian))
+
+
+def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
+    """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for all draws at once."""
+    initial = model.initial_point()
+    flat = draws.reshape(-1, draws.shape[-1])
+    batched, values, at = [], [], 0
+    for variable in model.value_vars:
+        shape = np.shape(initial[variable.name])
+        size = int(np.prod(shape))
+        batched.append(pytensor.tensor.tensor(variable.name, dtype="float64", shape=(None, *shape)))
+        values.append(flat[:, at:at + size].reshape(-1, *shape))
+        at += size
+    outputs = model.unobserved_value_vars
+    names = [v.name for v in outputs]
+    keep = [i for i, name in enumerate(names) if not name.endswith(("__", "_z"))]
+    replaced = vectorize_graph([outputs[i] for i in keep], dict(zip(model.value_vars, batched, strict=True)))
+    computed = pytensor.function(batched, replaced, mode="FAST_COMPILE", on_unused_input="ignore")(*values)
+    shape = draws.shape[:2]
+    return as_dataset(model, {names[i]: value.reshape(*shape, *value.shape[1:]) for i, value in zip(keep, computed, strict=True)})
+
+
+def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Draws of model variables, each (chain, draw, ...), with the model's dims and coordinates."""
+    variables = {}
+    for name, value in values.items():
+        dims = model.named_vars_to_dims.get(name) or [f"{name}_dim" for _ in value.shape[2:]]
+        variables[name] = (("chain", "draw", *dims), value)
+    used = {dim for dims, _ in variables.values() for dim in dims}
+    coords: dict[str, Any] = {name: list(v) for name, v in model.coords.items() if v is not None and name in used}
+    first = next(iter(values.values()))
+    return xr.Dataset(variables, coords={"chain": np.arange(first.shape[0]), "draw": np.arange(first.shape[1]), **coords})
+
+
+def jittered(start: np.ndarray, seed: int) -> np.ndarray:
+    """A start moved by up to one unit in each direction of the unconstrained scale."""
+    return start + np.random.default_rng(seed).uniform(-1, 1, size=start.shape)
+
+
+def _negated(density: Density, x: np.ndarray) -> tuple[float, np.ndarray]:
+    value, gradient = density.function(np.ascontiguousarray(x))
+    return (-value, -gradient) if np.isfinite(value) else (np.inf, np.zeros_like(x))
+
+
+def _hessian(density: Density, x: np.ndarray) -> np.ndarray:
+    """Minus the second derivatives, by central differences of the gradient."""
+    step = 1e-5 * np.maximum(1.0, np.abs(x))
+    rows = [(_negated(density, x + e)[1] - _negated(density, x - e)[1]) / (2 * s)
+            for e, s in zip(np.diag(step), step, strict=True)]
+    matrix = np.array(rows)
+    return (matrix + matrix.T) / 2
+
+

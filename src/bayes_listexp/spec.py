@@ -1,0 +1,209 @@
+"""Analyses as TOML files: read, validated as a whole with the line of each fault, and turned into studies and arguments."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.published import PublishedSupport, PublishedTable, read_published
+from bayes_listexp.read import read_population, read_survey
+from bayes_listexp.recode import recode
+from bayes_listexp.simulate import Simulated, two_wave_survey
+
+BUNDLED = "bundled:"
+CSTO_TABLE = "csto_table1_2022-09.csv"
+
+KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
+    "survey": {
+        "": {"kind": (str,), "title": (str,), "data": (dict,), "model": (dict,), "priors": (dict, str),
+             "population": (dict,), "sample": (dict,), "report": (dict,)},
+        "data": {"file": (str,), "simulated": (str,), "simulation": (dict,), "counts": (str,), "answer": (str,), "arm": (str,),
+                 "arms": (list,), "J": (int,), "wave": (str,), "weights": (str,), "ids": (str,), "covariates": (list,),
+                 "missing": (str,), "recode": (dict,), "codes": (list,), "encoding": (str,), "sensitive_item": (str,)},
+        "model": {"trait": (str,), "control": (str,), "response": (str,), "counts": (str,), "dependence": (str,),
+                  "lapses": (dict,)},
+        "population": {"file": (str,), "count": (str,), "recode": (dict,)},
+        "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,), "method": (str,)},
+        "report": {"by": (list,), "change": (list,), "alternatives": (list,), "author": (str,)},
+    },
+    "published": {
+        "": {"kind": (str,), "title": (str,), "data": (dict,), "later": (dict,), "sample": (dict,), "report": (dict,)},
+        "data": {"file": (str,), "J": (int,), "N": (int,), "name": (str,), "use": (dict,), "shares": (list,), "claims": (list,),
+                 "sensitive_item": (str,), "sources": (list,)},
+        "later": {"support": (str,), "N": (int, list), "label": (str,)},
+        "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,)},
+        "report": {"author": (str,)},
+    },
+}
+"""The tables and keys of a spec, by its kind, and the types their values may have."""
+
+REQUIRED = {"survey": {"data": ("answer", "arm", "J")}, "published": {"data": ("file", "J", "N")}}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A validated spec: its kind ("survey" or "published"), title, tables, text as read, and the folder paths start from."""
+
+    kind: str
+    title: str
+    tables: Mapping[str, Any]
+    text: str
+    path: Path
+
+    def table(self, name: str) -> dict[str, Any]:
+        """One table of the spec, empty if it is not there."""
+        return dict(self.tables.get(name, {}))
+
+
+def read_spec(path: str | Path) -> Spec:
+    """Read and validate one spec.
+
+    Raises
+    ------
+    InputError : the file cannot be read, is not TOML, or has an unknown key or a value of the wrong type; the message
+        names file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not a TOML file: {error}.") from error
+    kind = tables.get("kind", "survey")
+    if kind not in KEYS:
+        raise InputError(f"{path}, line {_line(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
+    _validate(path, text, kind, tables)
+    return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
+
+
+def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
+    """The study that a survey spec describes, and the simulation behind it if it is synthetic."""
+    data = spec.table("data")
+    simulated = _simulated(spec, data) if "simulated" in data else None
+    survey = simulated.survey if simulated else read_survey(_path(spec, data["file"]), encoding=data.get("encoding"),
+                                                            codes=data.get("codes", ()))
+    survey = recode(survey, data["recode"]) if "recode" in data else survey
+    population = simulated.population if simulated else _population(spec)
+    roles = {k: data[k] for k in ("answer", "arm", "J", "wave", "covariates") if k in data}
+    if "arms" in data:
+        roles["arms"] = tuple(data["arms"])
+    if "counts" in data:
+        study = ListExperiment.from_counts(survey, n=data["counts"], population=population, **roles)
+    else:
+        more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
+        study = ListExperiment.from_frame(survey, population=population, **roles, **more)
+    name = f"simulated: {data['simulated']}" if simulated else None
+    return study.described(sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None), simulated
+
+
+def fit_arguments(spec: Spec) -> dict[str, Any]:
+    """Keyword arguments of :func:`bayes_listexp.fit` from a survey spec."""
+    arguments = spec.table("model")
+    sample = spec.table("sample")
+    arguments |= {key: sample.pop(key) for key in ("seed", "method") if key in sample}
+    priors = spec.tables.get("priors")
+    return arguments | ({"priors": priors} if priors else {}) | {"sample": sample, "groups": _groups(spec)}
+
+
+def published_of(spec: Spec) -> tuple[PublishedTable, PublishedSupport | None]:
+    """The published table of a spec, and the later wave known by one number, if any."""
+    data, later = spec.table("data"), spec.table("later")
+    table = read_published(_path(spec, data["file"]), J=data["J"], N=data["N"], name=data.get("name"))
+    if not later:
+        return table, None
+    sizes = later.get("N", data["N"])
+    return table, PublishedSupport(support=later["support"], N=tuple(sizes) if isinstance(sizes, list) else sizes,
+                                   label=later.get("label", "the later wave"))
+
+
+def bundled(name: str) -> Path:
+    """Path of a table that comes with the package.
+
+    Raises
+    ------
+    InputError : there is none of that name.
+    """
+    folder = files("bayes_listexp") / "data"
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".csv"))
+    if name not in names:
+        raise InputError(f"'{BUNDLED}{name}' does not come with the package; there are: {', '.join(names)}.")
+    return Path(str(folder / name))
+
+
+def resolve_path(spec: Spec, name: str) -> Path:
+    """A file named in a spec: bundled with the package, or relative to the spec's folder."""
+    return _path(spec, name)
+
+
+def _path(spec: Spec, name: str) -> Path:
+    return bundled(name.removeprefix(BUNDLED)) if name.startswith(BUNDLED) else spec.path.parent / name
+
+
+def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
+    if data["simulated"] != "two_wave_survey":
+        raise InputError(f"{spec.path}, line {_line(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
+                         "'two_wave_survey'.")
+    settings = dict(data.get("simulation", {}))
+    unknown = [key for key in settings if key not in ("seed", "n_per_wave")]
+    if unknown:
+        raise InputError(f"{spec.path}, line {_line(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
+                         "there are: seed, n_per_wave.")
+    return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
+
+
+def _population(spec: Spec) -> pd.DataFrame | None:
+    table = spec.table("population")
+    if not table:
+        return None
+    frame = read_population(_path(spec, table["file"]), count=table.get("count", "N"))
+    return recode(frame, table["recode"]) if "recode" in table else frame
+
+
+def _groups(spec: Spec) -> list[str]:
+    """Every column that the report groups by, so that the cells keep them apart."""
+    by = spec.table("report").get("by", [])
+    return list(dict.fromkeys(name for group in by for name in ([group] if isinstance(group, str) else group)))
+
+
+def _validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> None:
+    known = KEYS[kind]
+    _check_keys(path, text, "", tables, known[""])
+    for name, keys in known.items():
+        if name and isinstance(tables.get(name), dict):
+            _check_keys(path, text, name, tables[name], keys)
+    for name, keys in REQUIRED[kind].items():
+        for key in keys:
+            if key not in tables.get(name, {}):
+                raise InputError(f"{path}: [{name}] needs '{key}'.")
+    if kind == "survey" and len({"file", "simulated"} & set(tables["data"])) != 1:
+        raise InputError(f"{path}, line {_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
+
+
+def _check_keys(path: Path, text: str, table: str, values: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]) -> None:
+    place = f"[{table}] " if table else ""
+    for key, value in values.items():
+        where = f"{path}, line {_line(text, key)}: {place}"
+        if key not in known:
+            raise InputError(f"{where}'{key}' is not known here; there are: {', '.join(known)}.")
+        types = known[key]
+        accepted = types + ((int,) if float in types else ())
+        if not isinstance(value, accepted) or isinstance(value, bool):
+            raise InputError(f"{where}'{key}' must be of type {' or '.join(t.__name__ for t in types)}, found {value!r}.")
+
+
+def _line(text: str, key: str) -> int:
+    """Line of the first assignment to a key or of a table's header; 1 if it cannot be found."""
+    pattern = re.compile(rf'^\s*(\[+\s*)?["\']?{re.escape(key)}["\']?\s*[=.\]]')
+    return next((i for i, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

@@ -1,0 +1,119 @@
+"""What a tree stores of its study and model, and the blueprint back from it: a saved tree is enough for every estimate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_listexp import formulas
+from bayes_listexp.control_counts import family
+from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import Cells, ListExperiment
+from bayes_listexp.likelihood import ReportTables
+from bayes_listexp.model import ARMS, Blueprint, Specification
+from bayes_listexp.priors import parse_prior
+
+PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", "numpy", "scipy", "pandas", "xarray")
+
+
+def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Provenance as attributes that a NetCDF file can hold: specification, priors, data, exclusions, versions, hashes."""
+    specification = plan.specification
+    described = {
+        "trait": specification.trait, "control": specification.control, "counts": specification.counts,
+        "dependence": specification.dependence, "lapses": dict(specification.lapses),
+        "response": specification.response if isinstance(specification.response, str) else "custom",
+        "priors": "flat" if specification.priors == "flat" else {k: str(v) for k, v in plan.priors.items()},
+    }
+    facts = {"specification": described, "source": dict(study.source), "arguments": dict(arguments),
+             "exclusions": plan.cells.exclusions.to_dict("records"), "versions": {p: version(p) for p in PACKAGES}}
+    digest = hashlib.sha256(json.dumps([described, facts["source"], facts["arguments"]], sort_keys=True).encode())
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()} | {
+        "J": plan.J, "wave": study.wave or "", "weighted": int(study.weighted), "sensitive_item": study.sensitive_item,
+        "synthetic": int(study.synthetic), "run_sha256": digest.hexdigest()}
+
+
+def fact(tree: xr.DataTree, name: str) -> Any:
+    """An attribute of a fitted tree that was stored as JSON: "specification", "source", "exclusions", ...
+
+    Raises
+    ------
+    InputError : the tree does not come from :func:`bayes_listexp.fit`.
+    """
+    if name not in tree.attrs:
+        raise InputError(f"the tree has no attribute '{name}': it was not made by bayes_listexp.fit.")
+    return json.loads(tree.attrs[name])
+
+
+def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dataset]:
+    """The groups ``cells``, ``report_tables`` and, with a population frame, ``population``."""
+    cells = _frame_dataset(plan.cells.frame, "cell")
+    for arm in ARMS:
+        cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), getattr(plan.cells, arm))
+    cells["weight"] = ("cell", plan.cells.weight)
+    axes = ("trait", "count", "both_arms_answer")
+    tables = {"certain": (axes, plan.tables.certain)}
+    tables |= {f"kept_{name}": (axes, table) for name, table in plan.tables.kept.items()}
+    tables |= {f"followed_{name}": (axes, table) for name, table in plan.tables.followed.items()}
+    out = {"cells": cells, "report_tables": xr.Dataset(tables)}
+    return out if population is None else out | {"population": _frame_dataset(_as_read(population), "population_cell")}
+
+
+def blueprint_of(tree: xr.DataTree) -> Blueprint:
+    """The blueprint that a fitted tree was sampled from."""
+    described = fact(tree, "specification")
+    specification = Specification(**{k: v for k, v in described.items() if k != "priors"}, priors=described["priors"])
+    stored = tree["cells"].to_dataset()
+    cells = Cells(_dataset_frame(stored), stored["n_control"].to_numpy(), stored["n_treatment"].to_numpy(),
+                  stored["weight"].to_numpy(), pd.DataFrame(fact(tree, "exclusions")))
+    texts = {"trait": described["trait"], "control": described["control"]}
+    texts |= {f"lapse_{name}": text for name, text in described["lapses"].items()}
+    designs = {name: formulas.design(text, cells.frame, cells.n) for name, text in texts.items()}
+    tables = tree["report_tables"].to_dataset()
+    lapses = list(described["lapses"])
+    stored_tables = ReportTables(tables["certain"].to_numpy(), {n: tables[f"kept_{n}"].to_numpy() for n in lapses},
+                                 {n: tables[f"followed_{n}"].to_numpy() for n in lapses})
+    given = described["priors"]
+    resolved = {} if given == "flat" else {name: parse_prior(text) for name, text in given.items()}
+    return Blueprint(specification, int(tree.attrs["J"]), cells, designs, stored_tables, family(described["counts"]), resolved)
+
+
+def population_of(tree: xr.DataTree) -> pd.DataFrame | None:
+    """The population frame stored with a fit, or None."""
+    return _dataset_frame(tree["population"].to_dataset()) if "population" in tree.children else None
+
+
+def _as_read(frame: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as numbers, everything else as categories of text, as the study's own columns are."""
+    return pd.DataFrame({str(name): frame[name].astype(float) if pd.api.types.is_numeric_dtype(frame[name].dtype)
+                         else frame[name].astype(str).astype("category") for name in frame.columns})
+
+
+def _frame_dataset(frame: pd.DataFrame, dim: str) -> xr.Dataset:
+    """Columns under numbered names (a column may be called anything); categories as codes with their levels."""
+    variables = {}
+    for i, name in enumerate(frame.columns):
+        column, attrs = frame[name], {"column": str(name)}
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            attrs["levels"] = json.dumps([str(level) for level in column.cat.categories], ensure_ascii=False)
+            variables[f"column_{i}"] = (dim, column.cat.codes.to_numpy().astype("int32"), attrs)
+        else:
+            variables[f"column_{i}"] = (dim, column.to_numpy(dtype=float), attrs)
+    return xr.Dataset(variables, coords={dim: np.arange(len(frame))})
+
+
+def _dataset_frame(stored: xr.Dataset) -> pd.DataFrame:
+    columns, rows = {}, max(stored.sizes[d] for d in stored.sizes if d.endswith("cell"))
+    for variable in (stored[name] for name in stored if str(name).startswith("column_")):
+        values = variable.to_numpy()
+        if "levels" in variable.attrs:
+            values = pd.Categorical.from_codes(values, categories=json.loads(variable.attrs["levels"]))
+        columns[variable.attrs["column"]] = values
+    return pd.DataFrame(columns, index=np.arange(rows))

@@ -1,7 +1,7 @@
-"""Figures: draws and tidy frames in, matplotlib figures out, in one style; drawn without pyplot and its global state.
+"""Figures: draws and tidy frames in, matplotlib figures out, in one style, without pyplot's global state.
 
-Rows that carry a posterior and a difference in means on one scale, with their numbers beside them, are drawn with
-matplotlib directly: arviz-plots composes one kind of mark a row. Its densities are ArviZ's.
+Rows that carry a posterior and a difference in means on one scale, with their numbers beside them, are drawn
+with matplotlib directly: arviz-plots composes one kind of mark for each row. The densities are ArviZ's.
 """
 
 from bayes_listexp.figures.comparisons import published_support, robustness

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bayes_listexp.figures.style import (
+    ALARM,
     DIM,
+    EDGE,
     FADED,
     GREY,
     INK,
@@ -46,7 +48,9 @@ class Mark(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a forest: a label with a note, the posterior, the difference in means, and words at the right."""
+    """One line of a forest: a label with a note, the posterior, the difference in means, words at the
+    right.
+    """
 
     label: str
     note: str = ""
@@ -55,6 +59,7 @@ class Row(NamedTuple):
     density: NDArray[np.float64] | None = None
     words: tuple[tuple[str, str], ...] = ()  # (text, colour), one for each track
     printed: float | None = None
+    alarm: bool = False  # what was printed contradicts the rest
     bold: bool = False
     joined: bool = False  # an arrow leads here from the row above
 
@@ -67,7 +72,7 @@ class Scale(NamedTuple):
     label: str
     possible: tuple[float, float] | None = None
     reference: float | None = None
-    reference_label: str = ""
+    reference_colour: str = INK
     sides: tuple[str, str] | None = None  # words left and right of that line
     split: float | None = None  # densities are shaded apart on either side of it
     signed: bool = False
@@ -76,11 +81,13 @@ class Scale(NamedTuple):
 class Key(NamedTuple):
     """One entry of the key: which mark, and what it means."""
 
-    mark: str  # "posterior", "dim", "printed", "impossible"
+    mark: str  # "posterior", "interval", "dim", "printed", "impossible"
     text: str
 
 
 class Sizes(NamedTuple):
+    """Widths of the columns in inches."""
+
     left: float
     plot: float
     right: float
@@ -93,15 +100,11 @@ def mark_of_draws(draws: NDArray[np.float64]) -> Mark:
 
 
 def percent_words(mark: Mark, *, signed: bool = False) -> str:
-    """`56 % (37 to 74)`, or `−21 (−45 to 3)` for signed percentage points; minus signs as in print."""
+    """`56 % (37 to 74)`, or `−21 (−45 to +3)` for signed percentage points; minus signs as in print."""
     number = "{:+.0f}" if signed else "{:.0f}"
-    point, lower, upper = (number.format(v + 0.0).replace("-", "−") for v in (mark.point, mark.lower, mark.upper))
-    return f"{_zero(point)}{'' if signed else ' %'} ({_zero(lower)} to {_zero(upper)})"
-
-
-def _zero(text: str) -> str:
-    """Write zero without a sign."""
-    return "0" if text in ("−0", "+0") else text
+    said = [number.format(value).replace("-", "−") for value in (mark.point, mark.lower, mark.upper)]
+    point, lower, upper = ("0" if text in ("−0", "+0") else text for text in said)
+    return f"{point}{'' if signed else ' %'} ({lower} to {upper})"
 
 
 def percent_scale(marks: Sequence[Mark], label: str) -> Scale:
@@ -111,9 +114,14 @@ def percent_scale(marks: Sequence[Mark], label: str) -> Scale:
     return Scale(ends, (0, 25, 50, 75, 100), label, possible=(0, 100))
 
 
-def points_scale(marks: Sequence[Mark], label: str) -> Scale:
-    """Percentage points around zero, wide enough for every posterior interval, at most −100 to 100."""
-    reach = max(10.0, *(max(abs(m.lower), abs(m.upper)) for m in marks))
+def points_scale(marks: Sequence[Mark], beside: Sequence[Mark], label: str) -> Scale:
+    """Percentage points around zero, wide enough for every posterior interval, at most −100 to 100.
+
+    Intervals `beside` widen the axis by half at most; beyond its end they are drawn as arrowheads.
+    """
+    posterior = max(10.0, *(max(abs(m.lower), abs(m.upper)) for m in marks))
+    widest = max([posterior, *(max(abs(m.lower), abs(m.upper)) for m in beside)])
+    reach = min(widest, 1.5 * posterior)
     step = 10 if reach <= 25 else 25 if reach <= 60 else 50
     end = min(100.0, reach * 1.08)
     ticks = tuple(float(t) for t in range(-100, 101, step) if abs(t) <= end)
@@ -133,7 +141,7 @@ def forest(
     """Draw the rows from top to bottom; `slab` is the height of a density in inches."""
     sizes = _sizes(rows)
     above, below, top = heading(title, subtitle)
-    top += LINE * 1.15 * len(key) + (LINE if scale.reference_label or scale.sides else 0) + 0.12
+    top += LINE * 1.15 * len(key) + (LINE if scale.sides else 0) + 0.12
     tops, body = _tops(rows, sizes, slab)
     on = canvas(top + body + 0.52)
     on.fig.set_label(alt)
@@ -179,9 +187,10 @@ def _write_key(page: Axes, key: Sequence[Key], top: float) -> None:
     """Say what the marks mean, with the marks themselves."""
     for index, (mark, text) in enumerate(key):
         y = top + LINE * 1.15 * (index + 0.5)
-        if mark == "posterior":
+        if mark in ("posterior", "interval"):
             page.plot([0.02, 0.36], [y, y], color=POSTERIOR, lw=1.2)
-            page.plot([0.1, 0.28], [y, y], color=POSTERIOR, lw=4)
+            if mark == "posterior":
+                page.plot([0.1, 0.28], [y, y], color=POSTERIOR, lw=4)
             page.plot([0.19], [y], "o", color="white", mec=POSTERIOR, mew=1.6, ms=5.5)
         elif mark == "dim":
             page.plot([0.02, 0.36], [y, y], color=DIM, lw=1.2, ls=(0, (3, 1.5)))
@@ -194,7 +203,7 @@ def _write_key(page: Axes, key: Sequence[Key], top: float) -> None:
 
 
 def _axes(on: Canvas, scale: Scale, sizes: Sizes, top: float, body: float) -> Axes:
-    """The plot's axes: vertical measured in inches downwards, light rules at the ticks, a line to compare with."""
+    """The plot's axes: vertical measured in inches downwards, rules at the ticks, a line to compare with."""
     axes = panel(on, sizes.left, top, sizes.plot, body)
     axes.set(xlim=scale.ends, ylim=(body, 0), xticks=scale.ticks, yticks=[])
     minus = [f"{t:+g}".replace("-", "−") if scale.signed and t else f"{t:g}" for t in scale.ticks]
@@ -208,35 +217,40 @@ def _axes(on: Canvas, scale: Scale, sizes: Sizes, top: float, body: float) -> Ax
             if stop > start:
                 axes.axvspan(start, stop, color=SHADE, zorder=-1, lw=0)
     if scale.reference is not None:
-        axes.axvline(scale.reference, color=INK, lw=1, zorder=1)
+        axes.axvline(scale.reference, color=scale.reference_colour, lw=1, zorder=1)
+    if scale.reference is not None and scale.sides is not None:
         share = (scale.reference - scale.ends[0]) / (scale.ends[1] - scale.ends[0])
-        _write_reference(on.page, scale, sizes.left + sizes.plot * share, top - 0.05)
+        _write_sides(on.page, scale.sides, sizes.left + sizes.plot * share, top - 0.05)
     centre = sizes.left + sizes.plot / 2
     half = measured(scale.label) / 2
     on.page.text(
-        min(max(centre, half + 0.02), WIDTH - half - 0.02), top + body + 0.32, scale.label, ha="center", va="center"
+        min(max(centre, half + 0.02), WIDTH - half - 0.02),
+        top + body + 0.32,
+        scale.label,
+        ha="center",
+        va="center",
     )
     return axes
 
 
-def _write_reference(page: Axes, scale: Scale, x: float, y: float) -> None:
-    """What the line to compare with is, and what lies on either side of it."""
-    half = measured(scale.reference_label, SMALL) / 2
-    page.text(min(max(x, half), WIDTH - half), y, scale.reference_label, size=SMALL, ha="center", va="bottom")
-    if scale.sides is not None:
-        page.text(x - 0.06, y, scale.sides[0], size=SMALL, color=GREY, ha="right", va="bottom")
-        page.text(x + 0.06, y, scale.sides[1], size=SMALL, color=GREY, ha="left", va="bottom")
+def _write_sides(page: Axes, sides: tuple[str, str], x: float, y: float) -> None:
+    """What lies on either side of the line to compare with."""
+    page.text(x - 0.06, y, sides[0], size=SMALL, color=GREY, ha="right", va="bottom")
+    page.text(x + 0.06, y, sides[1], size=SMALL, color=GREY, ha="left", va="bottom")
 
 
 def _write_row(page: Axes, row: Row, y: float, sizes: Sizes) -> None:
     """The label and its note at the left, the words at the right."""
     label, note = _lines(row, sizes)
     for index, line in enumerate(label):
-        page.text(0, y + LINE * index, line, va="center_baseline", weight="bold" if row.bold else "normal")
+        page.text(EDGE, y + LINE * index, line, va="center_baseline", weight="bold" if row.bold else "normal")
     for index, line in enumerate(note):
-        page.text(0, y + TRACK * len(label) + LINE * index, line, size=SMALL, color=GREY, va="center_baseline")
+        down = LINE * (len(label) - 1 + index) + TRACK
+        page.text(EDGE, y + down, line, size=SMALL, color=GREY, va="center_baseline")
     for index, (text, colour) in enumerate(row.words):
-        page.text(WIDTH - 0.02, y + TRACK * index, text, size=SMALL, color=colour, ha="right", va="center_baseline")
+        page.text(
+            WIDTH - EDGE, y + TRACK * index, text, size=SMALL, color=colour, ha="right", va="center_baseline"
+        )
 
 
 def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None:
@@ -247,19 +261,24 @@ def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None
         _draw_interval(axes, row.posterior, y, scale, POSTERIOR)
         axes.plot([row.posterior.point], [y], "o", color="white", mec=POSTERIOR, mew=1.6, ms=5.5, zorder=4)
     if row.dim is not None:
-        below = y + (TRACK if row.posterior is not None else 0)
+        below = y + (TRACK if row.posterior is not None or len(row.words) > 1 else 0)
         _draw_interval(axes, row.dim, below, scale, DIM)
         inside = scale.ends[0] <= row.dim.point <= scale.ends[1]
-        axes.plot([row.dim.point], [below], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4 if inside else -2)
+        axes.plot(
+            [row.dim.point], [below], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4 if inside else -2
+        )
     if row.printed is not None:
-        axes.plot([row.printed], [y], "x", color=INK, mew=1.8, ms=6.5, zorder=5)
+        last = y + TRACK * (len(row.words) - 1)
+        axes.plot([row.printed], [last], "x", color=ALARM if row.alarm else INK, mew=1.8, ms=6.5, zorder=5)
 
 
 def _draw_interval(axes: Axes, mark: Mark, y: float, scale: Scale, colour: str) -> None:
     """A line from end to end; an arrowhead where it goes on beyond the axis."""
     low, high = max(mark.lower, scale.ends[0]), min(mark.upper, scale.ends[1])
     if high > low:
-        axes.plot([low, high], [y, y], color=colour, lw=1.2, ls=(0, (3, 1.5)) if colour == DIM else "-", zorder=3)
+        axes.plot(
+            [low, high], [y, y], color=colour, lw=1.2, ls=(0, (3, 1.5)) if colour == DIM else "-", zorder=3
+        )
     if mark.inner is not None:
         axes.plot(mark.inner, [y, y], color=colour, lw=4, zorder=3)
     for beyond, end, head in (
@@ -305,4 +324,9 @@ def dim_mark(row: pd.Series) -> Mark | None:
     """The difference in means of one row of a table (0-1) in percent; None where it could not be computed."""
     if not np.isfinite(row["estimate"]):
         return None
-    return Mark(*(100 * float(row[name]) for name in ("estimate", "lower", "upper")))
+    return interval_mark(row, "estimate", "lower", "upper")
+
+
+def interval_mark(row: pd.Series, point: str, lower: str, upper: str) -> Mark:
+    """Make a mark in percent of a point and its interval in three columns (0-1)."""
+    return Mark(100 * float(row[point]), 100 * float(row[lower]), 100 * float(row[upper]))

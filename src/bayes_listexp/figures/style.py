@@ -4,13 +4,14 @@ import io
 import re
 from functools import lru_cache
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
@@ -27,11 +28,12 @@ RULE = "#d4d4d4"
 SHADE = "#f0f0f0"
 ALARM = "#a3121f"
 
+EDGE = 0.03  # inches
 TEXT = 9.5  # points
 SMALL = 8.5
 LINE = 0.172  # inches from one line of text to the next
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib and has the Kazakh letters
     "font.size": TEXT,
@@ -53,7 +55,8 @@ STYLE = {
     "figure.dpi": 100,
     "svg.fonttype": "none",
 }
-FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"  # none wider than what was measured
+# None of these is wider than the font that was measured.
+FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 styled = mpl.rc_context(STYLE)
@@ -78,9 +81,7 @@ def canvas(height: float) -> Canvas:
 
 def panel(on: Canvas, left: float, top: float, width: float, height: float) -> Axes:
     """Place axes on the page; arguments in inches, `top` measured downwards."""
-    return on.fig.add_axes(
-        (left / WIDTH, 1 - (top + height) / on.height, width / WIDTH, height / on.height)
-    )
+    return on.fig.add_axes((left / WIDTH, 1 - (top + height) / on.height, width / WIDTH, height / on.height))
 
 
 @lru_cache(maxsize=4096)
@@ -89,11 +90,11 @@ def measured(text: str, size: float = TEXT, weight: str = "normal") -> float:
     if not text.strip():
         return 0.0
     with mpl.rc_context(STYLE):
-        return TextPath((0, 0), text, size=size, prop={"weight": weight}).get_extents().width / 72
+        return TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).get_extents().width / 72
 
 
 def fitted(text: str, inches: float, size: float = TEXT, weight: str = "normal") -> list[str]:
-    """Break text into lines no wider than `inches`; every character is kept."""
+    """Break text into lines no wider than `inches`; long words are broken, nothing is cut off."""
     if not text:
         return []
     for width in range(min(len(text), 110), 1, -1):
@@ -105,7 +106,7 @@ def fitted(text: str, inches: float, size: float = TEXT, weight: str = "normal")
 
 def heading(title: str, subtitle: str = "") -> tuple[list[str], list[str], float]:
     """Lines of a title and a subtitle, and the height in inches that they need."""
-    above, below = fitted(title, WIDTH - 0.05, TEXT + 2, "bold"), fitted(subtitle, WIDTH - 0.05)
+    above, below = fitted(title, WIDTH - 0.1, TEXT + 2, "bold"), fitted(subtitle, WIDTH - 0.1)
     height = 0.21 * len(above) + LINE * len(below) + (0.1 if above or below else 0.0)
     return above, below, height
 
@@ -113,19 +114,19 @@ def heading(title: str, subtitle: str = "") -> tuple[list[str], list[str], float
 def write_heading(page: Axes, above: list[str], below: list[str]) -> None:
     """Write title and subtitle at the top of the page."""
     for index, line in enumerate(above):
-        page.text(0, 0.02 + 0.21 * index, line, size=TEXT + 2, weight="bold", va="top")
+        page.text(EDGE, 0.02 + 0.21 * index, line, size=TEXT + 2, weight="bold", va="top")
     for index, line in enumerate(below):
-        page.text(0, 0.02 + 0.21 * len(above) + LINE * index, line, color=GREY, va="top")
+        page.text(EDGE, 0.02 + 0.21 * len(above) + LINE * index, line, color=GREY, va="top")
 
 
 def to_svg(fig: Figure, *, name: str, alt: str = "", synthetic: bool = False) -> str:
     """Write a figure as an SVG element that can stand in a page or in a file.
 
-    `name` (letters, digits, - and _) is the root of every id, so that figures with different names never clash
-    in one page. `alt` describes the figure in words; every figure function here leaves such a description as the
-    figure's label, which is used when `alt` is empty. `synthetic` adds the mark "SYNTHETIC DATA". The bytes depend
-    on the figure and the arguments alone. Raises `InputError` on a name that cannot be an id, and on a figure
-    without a description.
+    `name` (letters, digits, - and _) is the root of every id, so that figures with different names never
+    clash in one page. `alt` describes the figure in words; every figure function here leaves such a
+    description as the figure's label, which is used when `alt` is empty. `synthetic` adds the mark
+    "SYNTHETIC DATA". The bytes depend on the figure and the arguments alone. Raises `InputError` on a name
+    that cannot be an id, and on a figure without a description.
     """
     described = alt or str(fig.get_label())
     if not described:
@@ -137,18 +138,20 @@ def to_svg(fig: Figure, *, name: str, alt: str = "", synthetic: bool = False) ->
 
 
 def to_png(fig: Figure, *, dpi: int = 200, synthetic: bool = False) -> bytes:
-    """Write a figure as PNG; `synthetic` adds the mark. The bytes depend on the figure and the arguments alone."""
+    """Write a figure as PNG; `synthetic` adds the mark. The bytes depend on the figure and the arguments
+    alone.
+    """
     return _written(fig, "png", {"savefig.dpi": dpi}, {"Software": None}, synthetic)
 
 
 def _written(
-    fig: Figure, fmt: str, settings: dict[str, object], metadata: dict[str, None], synthetic: bool
+    fig: Figure, fmt: str, settings: dict[Any, Any], metadata: dict[str, None], synthetic: bool
 ) -> bytes:
     """Print the figure, with the mark in a strip of its own above the figure when the data are synthetic."""
     width, height = fig.get_size_inches()
     above = 0.3 if synthetic else 0.0
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE | settings):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE | settings):
         FigureCanvasAgg(fig)
         box = dict(boxstyle="square,pad=0.3", facecolor="#fff4d6", edgecolor="#8a5a00", linewidth=0.8)
         marks = (

@@ -26,6 +26,7 @@ from bayes_listexp.figures.forest import (
 )
 from bayes_listexp.figures.style import (
     DIM,
+    EDGE,
     GREY,
     INK,
     LINE,
@@ -62,12 +63,13 @@ def support_by_group(
 ) -> Figure:
     """Posterior of the prevalence in each group, with the difference in means of the same group beside it.
 
-    `draws` has dims (chain, draw, *by) in 0-1 units; `dim_table` one row a group: the columns of `by`, `estimate`,
-    `lower`, `upper` (0-1, not clipped) and where known `n_control`, `n_treatment`. Draws are summarised by their
-    median and equal-tailed 50 % and 95 % intervals. `along` names the dim (usually the wave) whose levels stand
-    below one another in each group, joined by arrows from median to median. `sort` puts the largest median first.
-    Intervals of the difference in means that leave 0-100 % are drawn there, on a grey ground.
-    Raises `InputError` when a draw is not finite or when a row of `dim_table` has no draws.
+    `draws` has dims (chain, draw, *by) in 0-1 units; `dim_table` one row a group: the columns of `by`,
+    `estimate`, `lower`, `upper` (0-1, not clipped) and where known `n_control`, `n_treatment`. Draws are
+    summarised by their median and equal-tailed 50 % and 95 % intervals. `along` names the dim (usually the
+    wave) whose levels stand below one another in each group, joined by arrows from median to median. `sort`
+    puts the largest median first. Intervals of the difference in means that leave 0-100 % are drawn there,
+    on a grey ground. Raises `InputError` when a draw is not finite or when a row of `dim_table` has no
+    draws.
     """
     by = _by(draws)
     if along is not None and along not in by:
@@ -75,12 +77,16 @@ def support_by_group(
     order = [d for d in by if d != along] + ([along] if along else [])
     groups = {levels: 100 * values for levels, values in _groups(draws, order)}
     tables = _dim_rows(dim_table, order, list(groups))
-    rows = [_support_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
+    rows = [
+        _support_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()
+    ]
     alt = _support_alt(list(groups), rows, order)
     marks = [m for r in rows for m in (r.posterior, r.dim) if m is not None]
     scale = percent_scale(marks, label)
     key = [MODEL_KEY] + ([DIM_KEY] if tables else []) + ([IMPOSSIBLE_KEY] if scale.ends != (0, 100) else [])
-    arranged = _arranged(list(zip(groups, rows, strict=True)), sort=sort, nested=along is not None and len(order) > 1)
+    arranged = _arranged(
+        list(zip(groups, rows, strict=True)), sort=sort, nested=along is not None and len(order) > 1
+    )
     return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt)
 
 
@@ -97,28 +103,35 @@ def change_between_waves(
 ) -> Figure:
     """Posterior of the change between two waves (second minus first) and the probability that support fell.
 
-    `draws` has dims (chain, draw, *by), in 0-1 units; without `by` the density is drawn large. `dim_table` has the
-    difference of the two differences in means: the columns of `by`, `estimate`, `lower`, `upper`, in 0-1 units. The part of
-    a density below zero is shaded darker; P(decline) is the share of draws below zero. `waves` names the two.
-    Raises `InputError` when a draw is not finite or when a row of `dim_table` has no draws.
+    `draws` has dims (chain, draw, *by), in 0-1 units; without `by` the density is drawn large. `dim_table`
+    has the difference of the two differences in means: the columns of `by`, `estimate`, `lower`, `upper`,
+    in 0-1 units. The part of a density below zero is shaded darker; P(decline) is the share of draws below
+    zero. `waves` names the two. Raises `InputError` when a draw is not finite or when a row of `dim_table`
+    has no draws.
     """
     by = _by(draws)
     groups = {levels: 100 * values for levels, values in _groups(draws, by)}
     tables = _dim_rows(dim_table, by, list(groups))
     rows = [_change_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
     falls = [float((values < 0).mean()) for values in groups.values()]
-    sides = ("fell", "rose") if by else (f"fell: {probability_words(falls[0])}", f"rose: {probability_words(1 - falls[0])}")
-    scale = points_scale([r.posterior for r in rows if r.posterior], label)._replace(sides=sides)
+    sides = (
+        ("fell", "rose")
+        if by
+        else (f"fell: {probability_words(falls[0])}", f"rose: {probability_words(1 - falls[0])}")
+    )
+    scale = points_scale(
+        [r.posterior for r in rows if r.posterior], [r.dim for r in rows if r.dim], label
+    )._replace(sides=sides)
     between = f" from {waves[0]} to {waves[1]}" if waves else ""
     alt = f"Change in support{between}, in percentage points. " + " ".join(
-        f"{', '.join(levels) or 'All'}: {row.words[0][0]}, probability of a decline {probability_words(fall)}."
-        for (levels, row, fall) in zip(groups, rows, falls, strict=True)
+        f"{row.label}: {row.words[0][0]}, probability of a decline {probability_words(fall)}."
+        for row, fall in zip(rows, falls, strict=True)
     )
-    key = [MODEL_KEY] + ([DIM_KEY._replace(text="difference of the differences in means, 95 % interval")] if tables else [])
+    key = [MODEL_KEY] + (
+        [DIM_KEY._replace(text="difference of the differences in means, 95 % interval")] if tables else []
+    )
     arranged = _arranged(list(zip(groups, rows, strict=True)), sort=sort, nested=False)
-    return forest(
-        arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt, slab=SLAB if by else 0.9
-    )
+    return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt, slab=SLAB if by else 0.9)
 
 
 @styled
@@ -133,11 +146,13 @@ def trajectory(
     subtitle: str = "",
     label: str = "Support, %",
 ) -> Figure:
-    """Support over the waves: medians joined by a line, 50 % and 95 % intervals, differences in means beside them.
+    """Support over the waves: medians joined by a line, 50 % and 95 % intervals, differences in means
+    beside them.
 
-    `draws` has dims (chain, draw, wave) in 0-1 units, in the order of time. With `dates` (wave to day) the waves
-    stand where they lie in time and `events` (day, words) are marked; without, they are equally spaced. Raises
-    `InputError` when a wave has no date, when events come without dates, or a draw is not finite.
+    `draws` has dims (chain, draw, wave) in 0-1 units, in the order of time. With `dates` (wave to day) the
+    waves stand where they lie in time and `events` (day, words) are marked; without, they are equally
+    spaced. Raises `InputError` when a wave has no date, when events come without dates, or a draw is not
+    finite.
     """
     names = [str(level) for level in draws[wave].values]
     if events and dates is None:
@@ -151,22 +166,23 @@ def trajectory(
     dims = [dim_mark(tables[(name,)]) if (name,) in tables else None for name in names]
     above, below, top = heading(title, subtitle)
     lines = [fitted(words, 1.5, SMALL) for _, words in events]
-    top += LINE * max((len(part) for part in lines), default=0) + LINE * 2.3 + 0.1
+    top += LINE * max((len(part) for part in lines), default=0) + LINE * 3.6
     on = canvas(top + 2.9)
     write_heading(on.page, above, below)
-    axes = panel(on, 0.5, top, WIDTH - 0.6, 2.4)
+    axes = panel(on, 0.4, top, WIDTH - 0.5, 2.4)
     span = max(places) - min(places) or 1.0
     stops = places + [float(date2num(day)) for day, _ in events]
-    axes.set(xlim=(min(stops) - 0.15 * span, max(stops) + 0.35 * span))
+    axes.set(xlim=(min(stops) - 0.25 * span, max(stops) + 0.25 * span))
     _draw_course(axes, places, marks, dims, span)
     _finish_course(axes, places, names, [m for m in [*marks, *dims] if m], label)
     for (day, _), words in zip(events, lines, strict=True):
         axes.axvline(date2num(day), color=GREY, lw=0.8, ls=":", zorder=1)
-        axes.text(date2num(day), 1.02, "\n".join(words), transform=axes.get_xaxis_transform(), size=SMALL, color=GREY,
-                  ha="center", va="bottom")  # fmt: skip
+        axes.annotate("\n".join(words), (date2num(day), 1.11), xycoords=axes.get_xaxis_transform(),
+                      size=SMALL, color=GREY, ha="center", va="bottom")  # fmt: skip
     _course_key(on.page, heading(title, subtitle)[2], bool(tables))
     on.fig.set_label(
-        "Support over the waves. " + " ".join(f"{n}: {percent_words(m)}." for n, m in zip(names, marks, strict=True))
+        "Support over the waves. "
+        + " ".join(f"{n}: {percent_words(m)}." for n, m in zip(names, marks, strict=True))
     )
     return on.fig
 
@@ -202,11 +218,15 @@ def _dim_rows(table: pd.DataFrame | None, by: list[str], known: list[Levels]) ->
         raise InputError(f"dim_table has no column {', '.join(missing)}; it has {list(table.columns)}")
     rows = {tuple(str(row[name]) for name in by): row for _, row in table.iterrows()}
     if strangers := [levels for levels in rows if levels not in known]:
-        raise InputError(f"dim_table has the group {strangers[0]}, which the draws do not have; they have {known}")
+        raise InputError(
+            f"dim_table has the group {strangers[0]}, which the draws do not have; they have {known}"
+        )
     return rows
 
 
-def _words(mark: Mark, dim: pd.Series | None, *, signed: bool = False) -> tuple[Mark | None, tuple[tuple[str, str], ...]]:
+def _words(
+    mark: Mark, dim: pd.Series | None, *, signed: bool = False
+) -> tuple[Mark | None, tuple[tuple[str, str], ...]]:
     """The difference in means as a mark, and both estimates in words."""
     words = ((percent_words(mark, signed=signed), POSTERIOR),)
     if dim is None:
@@ -234,7 +254,7 @@ def _change_row(levels: Levels, values: NDArray[np.float64], dim: pd.Series | No
 
 
 def _arranged(pairs: list[tuple[Levels, Row]], *, sort: bool, nested: bool) -> list[Row]:
-    """Order the rows; `nested` puts the last dim's levels under a heading for the others, joined by arrows."""
+    """Order the rows; `nested` puts the last dim's levels under a heading for the others, with arrows."""
     blocks: dict[Levels, list[tuple[Levels, Row]]] = {}
     for levels, row in pairs:
         blocks.setdefault(levels[:-1] if nested else levels, []).append((levels, row))
@@ -256,7 +276,8 @@ def _median(row: Row) -> float:
 def _support_alt(groups: list[Levels], rows: list[Row], by: list[str]) -> str:
     """The figure in words: every group when they are few, the ends when they are many."""
     said = [
-        f"{row.label}: {row.words[0][0]}" + (f", difference in means {row.words[1][0]}" if len(row.words) > 1 else "")
+        f"{row.label}: {row.words[0][0]}"
+        + (f", difference in means {row.words[1][0]}" if len(row.words) > 1 else "")
         for row in rows
     ]
     if len(groups) > 12:
@@ -265,26 +286,30 @@ def _support_alt(groups: list[Levels], rows: list[Row], by: list[str]) -> str:
     return (f"Support by {' and '.join(by)}. " if by else "Support. ") + "; ".join(said) + "."
 
 
-def _draw_course(axes: Axes, places: list[float], marks: list[Mark], dims: list[Mark | None], span: float) -> None:
+def _draw_course(
+    axes: Axes, places: list[float], marks: list[Mark], dims: list[Mark | None], span: float
+) -> None:
     """Intervals, medians joined by a line, and the differences in means a little to the right."""
     axes.plot(places, [m.point for m in marks], color=POSTERIOR, lw=1, alpha=0.5, zorder=2)
     for x, mark, dim in zip(places, marks, dims, strict=True):
         axes.plot([x, x], [mark.lower, mark.upper], color=POSTERIOR, lw=1.2, zorder=3)
         axes.plot([x, x], mark.inner or (mark.lower, mark.upper), color=POSTERIOR, lw=4, zorder=3)
         axes.plot([x], [mark.point], "o", color="white", mec=POSTERIOR, mew=1.6, ms=6, zorder=4)
-        axes.annotate(percent_words(mark), (x, mark.point), (14, 0), textcoords="offset points", size=SMALL,
-                      color=POSTERIOR, va="center", zorder=6, bbox=dict(fc="white", ec="none", pad=1))  # fmt: skip
+        highest = mark.upper
         if dim is not None:
-            beside = x + 0.035 * span
+            beside, highest = x + 0.03 * span, max(mark.upper, dim.upper)
             axes.plot([beside, beside], [dim.lower, dim.upper], color=DIM, lw=1.2, ls=(0, (3, 1.5)), zorder=3)
             axes.plot([beside], [dim.point], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4)
+        axes.annotate(percent_words(mark), (x, highest), (0, 5), textcoords="offset points", size=SMALL,
+                      color=POSTERIOR, ha="center", zorder=6)  # fmt: skip
 
 
 def _finish_course(axes: Axes, places: list[float], names: list[str], marks: list[Mark], label: str) -> None:
     """Percent upwards, the waves below."""
     scale = percent_scale(marks, label)
-    axes.set(ylim=scale.ends, yticks=scale.ticks, xticks=places, ylabel=label)
+    axes.set(ylim=scale.ends, yticks=scale.ticks, xticks=places, ylabel="")
     axes.set_xticklabels(["\n".join(fitted(name, 1.3)) for name in names])
+    axes.text(0, 1.04, label, transform=axes.transAxes, size=SMALL, color=GREY, ha="left", va="bottom")
     axes.tick_params(length=0)
     for tick in scale.ticks:
         axes.axhline(tick, color=INK if tick == 0 else RULE, lw=0.7, zorder=0)
@@ -293,6 +318,6 @@ def _finish_course(axes: Axes, places: list[float], names: list[str], marks: lis
 
 def _course_key(page: Axes, top: float, with_dim: bool) -> None:
     """The two marks in words, in their colours."""
-    page.text(0, top + LINE / 2, MODEL_KEY.text, size=SMALL, color=POSTERIOR, va="center")
+    page.text(EDGE, top + LINE / 2, MODEL_KEY.text, size=SMALL, color=POSTERIOR, va="center")
     if with_dim:
-        page.text(0, top + LINE * 1.6, DIM_KEY.text, size=SMALL, color=DIM, va="center")
+        page.text(EDGE, top + LINE * 1.6, DIM_KEY.text, size=SMALL, color=DIM, va="center")

@@ -1,0 +1,46 @@
+"""Bayesian analysis of list experiments: from data to prevalence, change between waves and a report.
+
+The public names are loaded when first used, so that importing the package is quick.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "InputError": "errors",
+    "ListExperiment": "experiment",
+    "read_survey": "read",
+    "read_population": "read",
+    "recode": "recode",
+    "read_published": "published",
+    "PublishedSupport": "published",
+    "audit": "audit",
+    "fit_published": "published_model",
+    "difference_in_means": "design_based",
+    "change_in_means": "design_based",
+    "design_checks": "checks",
+    "fit_checks": "checks",
+    "Specification": "model",
+    "fit": "fit",
+    "prevalence": "estimates",
+    "realised_prevalence": "estimates",
+    "change": "estimates",
+    "contrast": "estimates",
+    "trait_probability": "estimates",
+    "summarise": "estimates",
+    "loo": "comparison",
+    "compare": "comparison",
+    "render_report": "report",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bayes_listexp' has no attribute '{name}'")
+    return getattr(import_module(f"bayes_listexp.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -54,7 +54,8 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     if study.wave is None or missing:
         raise InputError(f"change: there is no wave '{(missing or [first])[0]}'; the waves are: {', '.join(study.waves) or 'none'}.")
     table = difference_in_means(study, by=[study.wave, *by], weighted=weighted)
-    parts = [table[table[study.wave] == w].drop(columns=study.wave).set_index(by or [np.zeros(1)]) for w in (first, second)]
+    waves = [table[table[study.wave] == w].drop(columns=study.wave) for w in (first, second)]
+    parts = [wave.set_index(by) if by else wave.reset_index(drop=True) for wave in waves]
     estimate = parts[1]["estimate"] - parts[0]["estimate"]
     se = np.sqrt(parts[1]["se"] ** 2 + parts[0]["se"] ** 2)
     width = norm.ppf(0.5 + probability / 2)

@@ -16,7 +16,7 @@ from bayes_listexp.formulas import conform
 from bayes_listexp.model import Blueprint
 from bayes_listexp.population import COUNT, average, check_frame
 
-Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
+type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
 
 
 class Target(NamedTuple):
@@ -68,7 +68,7 @@ def trait_probability(tree: xr.DataTree) -> xr.DataArray:
     observed = predictive.patterns(plan)
     draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())
     rows = plan.cells.frame.iloc[observed.cell]
-    covariates = {name: ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns}
+    covariates: dict[Any, Any] = {name: ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns}
     return draws.assign_coords(n=("pattern", observed.n), **covariates)
 
 
@@ -137,18 +137,18 @@ def summarise(draws: xr.DataArray, *, probability: float = 0.95) -> pd.DataFrame
 
 def target_population(tree: xr.DataTree, plan: Blueprint, population: Population) -> Target:
     """Resolve ``population`` (see :func:`prevalence`) to rows and masses at the levels of the model."""
-    wave = tree.attrs["wave"]
-    frame = stored.population_of(tree) if population is None or isinstance(population, str) else population
-    if isinstance(population, str) and population not in ("sample", "weights", "frame"):
-        raise InputError(f"population = '{population}': say 'sample', 'weights', 'frame', or give a frame.")
-    if isinstance(population, str) and population == "weights" and not tree.attrs["weighted"]:
-        raise InputError("population = 'weights': the study has no survey weights.")
-    if population == "frame" and frame is None if isinstance(population, str) else False:
-        raise InputError("population = 'frame': no population frame was stored with the fit; give one.")
-    if isinstance(population, str) and population != "frame" or frame is None:
-        mass = plan.cells.weight if isinstance(population, str) and population == "weights" else plan.cells.n.astype(float)
-        return Target(plan.cells.frame, np.asarray(mass, float), population if isinstance(population, str) else "sample")
-    return _frame_target(check_frame(frame), plan, wave)
+    if isinstance(population, pd.DataFrame):
+        return _frame_target(check_frame(population), plan, tree.attrs["wave"])
+    kept = stored.population_of(tree)
+    choice = population or ("sample" if kept is None else "frame")
+    if choice == "sample":
+        return Target(plan.cells.frame, plan.cells.n.astype(float), "sample")
+    if choice == "weights" and tree.attrs["weighted"]:
+        return Target(plan.cells.frame, plan.cells.weight, "weighted sample")
+    if choice == "frame" and kept is not None:
+        return _frame_target(kept, plan, tree.attrs["wave"])
+    reasons = {"weights": "the study has no survey weights", "frame": "no population frame was stored with the fit; give one"}
+    raise InputError(f"population = '{choice}': {reasons.get(choice, 'say sample, weights or frame, or give a frame')}.")
 
 
 def _frame_target(frame: pd.DataFrame, plan: Blueprint, wave: str) -> Target:
@@ -203,9 +203,7 @@ def _labelled(tree: xr.DataTree, values: np.ndarray, index: pd.MultiIndex | None
     shape = (len(base["chain"]), len(base["draw"]))
     if index is None:
         return xr.DataArray(values[:, 0].reshape(shape), dims=("chain", "draw"), coords=base, name="prevalence")
-    levels = [list(dict.fromkeys(sorted(index.get_level_values(i)) if len(by) > 1 else index.get_level_values(i)))
-              for i in range(len(by))]
-    levels = [_ordered(index, i, found) for i, found in enumerate(levels)]
+    levels = [_ordered(index, i) for i in range(len(by))]
     grid = np.full((values.shape[0], *(len(found) for found in levels)), np.nan)
     positions = tuple(pd.Index(found).get_indexer(index.get_level_values(i)) for i, found in enumerate(levels))
     grid[(slice(None), *positions)] = values
@@ -213,12 +211,11 @@ def _labelled(tree: xr.DataTree, values: np.ndarray, index: pd.MultiIndex | None
                         coords={**base, **dict(zip(by, levels, strict=True))}, name="prevalence")
 
 
-def _ordered(index: pd.MultiIndex, position: int, found: list[Any]) -> list[Any]:
-    """Levels in the order of their categories, where the column has categories."""
+def _ordered(index: pd.MultiIndex, position: int) -> list[Any]:
+    """Levels that occur, in the order of their categories where the column has categories."""
+    found = set(index.get_level_values(position))
     values = index.levels[position]
-    if isinstance(values, pd.CategoricalIndex):
-        return [level for level in values.categories if level in set(found)]
-    return found
+    return [level for level in (values.categories if isinstance(values, pd.CategoricalIndex) else values) if level in found]
 
 
 def _known(target: Target, by: list[str]) -> None:

@@ -37,11 +37,11 @@ class GroupTerm(NamedTuple):
 
 
 class GroupMatrix(NamedTuple):
-    """A group term at given rows: ``columns`` (row, column) and the level's ``index`` (row,)."""
+    """A group term at given rows: ``columns`` (row, column) and the position ``level`` (row,) of each row's level."""
 
     name: str
     columns: np.ndarray
-    index: np.ndarray
+    level: np.ndarray
 
 
 class Matrices(NamedTuple):
@@ -139,7 +139,7 @@ def linear_predictor(parameters: Mapping[str, Any], name: str, matrices: Matrice
     if f"{name}_slope" in parameters:
         eta = eta + parameters[f"{name}_slope"] @ matrices.slopes.T
     for group in matrices.groups:
-        effects = parameters[f"{name}_{group.name}"][..., group.index]
+        effects = parameters[f"{name}_{group.name}"][..., group.level]
         eta = eta + (effects * group.columns.T).sum(axis=-2)
     return eta
 

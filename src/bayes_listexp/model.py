@@ -31,7 +31,6 @@ from bayes_listexp.responses import Lapse
 
 ARMS = ("control", "treatment")
 DEPENDENCES = ("none", "shift", "free")
-TYPICAL_SD = 0.25
 
 
 @dataclass(frozen=True)
@@ -206,31 +205,14 @@ def _coefficients(plan: Blueprint, name: str, bound: Design) -> dict[str, Any]:
         dims = _dim(f"{name}_column", bound.names)
         out[f"{name}_slope"] = priors.variable(f"{name}_slope", plan.priors[f"{kind}_slope"], dims=dims)
     for term in bound.groups:
-        out[f"{name}_{term.name}"] = _group_effects(f"{name}_{term.name}", term, plan.priors[f"{kind}_sd"],
-                                                    centring(plan, kind, term))
+        out[f"{name}_{term.name}"] = _group_effects(f"{name}_{term.name}", term, plan.priors[f"{kind}_sd"])
     if bound.intercept or bound.names:
         terms = (("Intercept",) if bound.intercept else ()) + bound.names
         pm.Deterministic(name, formulas.coefficients(out, name, bound), dims=_dim(f"{name}_term", terms))
     return out
 
 
-def centring(plan: Blueprint, kind: str, term: GroupTerm) -> float:
-    """How far to centre the effects of a group term for sampling, 0 (not) to 1 (fully), by what a level's data can tell.
-
-    Effects are sampled as x = effect / sd^(1 - w): centred effects suit levels that the data determine, non-centred ones
-    levels that the prior does (Papaspiliopoulos, Roberts & Skold 2007). w = I s^2 / (1 + I s^2), with I the information of
-    the median level about its effect and s a typical sd of 0.25. Posterior and prior do not depend on w.
-    """
-    J, counts = plan.J, plan.cells.control.sum(axis=0)
-    spread = float(np.clip(counts @ (np.arange(J + 1) - counts @ np.arange(J + 1) / counts.sum()) ** 2 / counts.sum(), 0.1, None))
-    per_person = {"control": spread, "trait": 0.25**2 / (4 * (spread + 0.25))}.get(kind, 0.0)
-    labels = formulas.level_labels(plan.cells.frame, term.factors)
-    sizes = pd.Series(plan.cells.n).groupby(labels.to_numpy()).sum()
-    information = per_person * float(sizes.median()) * TYPICAL_SD**2
-    return information / (1 + information)
-
-
-def _group_effects(name: str, term: GroupTerm, prior: Prior, centred: float) -> Any:
+def _group_effects(name: str, term: GroupTerm, prior: Prior) -> Any:
     """Effects of a group term, (column, level): exchangeable, those of the sampled levels summing to zero.
 
     The zero sum leaves the levels' mean to the intercept. A level without respondents differs from that mean with
@@ -242,14 +224,13 @@ def _group_effects(name: str, term: GroupTerm, prior: Prior, centred: float) -> 
                          f"with respondents, found {sampled}. Use a common effect or leave it out.")
     columns = _dim(f"{name}_column", term.columns)
     sd = priors.variable(f"{name}_sd", prior, dims=columns)
-    scale = sd[:, None] ** centred
-    z = pm.ZeroSumNormal(f"{name}_z", sigma=scale, shape=(len(term.columns), sampled))
+    z = pm.ZeroSumNormal(f"{name}_z", sigma=1.0, shape=(len(term.columns), sampled))
     order = np.argsort([*np.flatnonzero(term.sampled), *np.flatnonzero(~term.sampled)])
     if sampled < len(term.levels):
-        new = pm.Normal(f"{name}_new_z", 0, np.sqrt(1 + 1 / sampled) * scale,
+        new = pm.Normal(f"{name}_new_z", 0, np.sqrt(1 + 1 / sampled),
                         shape=(len(term.columns), len(term.levels) - sampled))
         z = pt.concatenate([z, new], axis=1)[:, order]
-    return pm.Deterministic(name, sd[:, None] ** (1 - centred) * z, dims=(columns, _dim(term.name, term.levels)))
+    return pm.Deterministic(name, sd[:, None] * z, dims=(columns, _dim(term.name, term.levels)))
 
 
 def _dim(name: str, values: Sequence[str]) -> str:
@@ -325,7 +306,7 @@ def _as_data(name: str, matrices: Matrices) -> Matrices:
     """The design as shared variables, so that a compiled model can be given other data."""
     slopes = pm.Data(f"{name}_matrix", matrices.slopes, dims=("cell", None))
     groups = tuple(g._replace(columns=pm.Data(f"{name}_{g.name}_matrix", g.columns, dims=("cell", None)),
-                              index=pm.Data(f"{name}_{g.name}_index", g.index, dims="cell")) for g in matrices.groups)
+                              level=pm.Data(f"{name}_{g.name}_level", g.level, dims="cell")) for g in matrices.groups)
     return Matrices(matrices.intercept, slopes, groups)
 
 

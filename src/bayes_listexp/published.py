@@ -114,9 +114,7 @@ def parse_published(
 ) -> PublishedTable:
     """The table in CSV text; see `read_published`. `source` is what error messages call it."""
     if J < 1 or N < 2:
-        raise InputError(
-            f"{source}: J = {J}, N = {N}; a list has at least one control item, and N is at least 2"
-        )
+        raise InputError(f"{source}: J = {J}, N = {N}; a list has at least one control item, and N is at least 2")
     header, records = read_records(text, source, TABLE_COLUMNS)
     rows = tuple(_table_row(record, J, f"{source}, line {line}") for line, record in records)
     _check_rows(rows, source)
@@ -131,9 +129,7 @@ def _table_row(record: dict[str, str], J: int, where: str) -> PublishedRow:
 
     group, level = record["group"], record["level"]
     if not group or not level:
-        raise InputError(
-            f"{where}: group {group!r}, level {level!r}; both must be named, the total is all, all"
-        )
+        raise InputError(f"{where}: group {group!r}, level {level!r}; both must be named, the total is all, all")
     control, treatment = (
         parse_printed(record[column], where=f"{where}, column {column!r}, row {group}: {level}")
         for column in ("mean_control", "mean_treatment")
@@ -158,9 +154,7 @@ def _check_rows(rows: tuple[PublishedRow, ...], source: str) -> None:
     names = [row.name for row in rows]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise InputError(
-            f"{source}: the row {repeated[0]!r} appears {names.count(repeated[0])} times; keep one"
-        )
+        raise InputError(f"{source}: the row {repeated[0]!r} appears {names.count(repeated[0])} times; keep one")
     for row in rows:
         if (row.n_control is None) != (row.n_treatment is None):
             raise InputError(f"{source}, row {row.name!r}: give both n_control and n_treatment, or neither")

@@ -38,9 +38,7 @@ def read_shares(path: str | Path) -> tuple[PublishedShare, ...]:
     text, _ = read_text(path)
     _, records = read_records(text, str(path), ("question", "answer", "share"))
     return tuple(
-        PublishedShare(
-            row["question"], row["answer"], parse_share(row["share"], f"{path}, line {line}, column 'share'")
-        )
+        PublishedShare(row["question"], row["answer"], parse_share(row["share"], f"{path}, line {line}, column 'share'"))
         for line, row in records
     )
 
@@ -75,15 +73,11 @@ def read_published_counts(path: str | Path) -> pd.DataFrame:
         frame[column] = _numbers([(line, row[column]) for line, row in records], f"{path}", column)
     wrong = [(line, row["arm"]) for line, row in records if row["arm"] not in ARMS]
     if wrong:
-        raise InputError(
-            f"{path}, line {wrong[0][0]}, column 'arm': {wrong[0][1]!r}; write control or treatment"
-        )
+        raise InputError(f"{path}, line {wrong[0][0]}, column 'arm': {wrong[0][1]!r}; write control or treatment")
     twice = frame.duplicated(list(COUNT_COLUMNS[:-1]))
     if twice.any():
         line = records[int(twice.to_numpy().argmax())][0]
-        raise InputError(
-            f"{path}, line {line}: this study, group, direct, arm and item_count was given before"
-        )
+        raise InputError(f"{path}, line {line}: this study, group, direct, arm and item_count was given before")
     return frame
 
 
@@ -97,9 +91,7 @@ def _numbers(cells: list[tuple[int, str]], source: str, column: str) -> list[int
             value = math.nan
         if not math.isfinite(value):
             raise InputError(
-                f"{source}, line {line}, column {column!r}: {text!r} is not a number; write it with "
-                "'.' as the "
-                "decimal sign"
+                f"{source}, line {line}, column {column!r}: {text!r} is not a number; write it with '.' as the decimal sign"
             )
         values.append(value)
     return [int(value) for value in values] if all(value.is_integer() for value in values) else values

@@ -47,9 +47,7 @@ class Layout(NamedTuple):
     noise: np.ndarray
 
 
-def default_use(
-    table: PublishedTable, *, contradictory: Use = "means", copied: Use = "exclude"
-) -> dict[str, Use]:
+def default_use(table: PublishedTable, *, contradictory: Use = "means", copied: Use = "exclude") -> dict[str, Use]:
     """What each row contributes: "means", its printed "support" taken as the difference in means, or nothing.
 
     Rows whose support contradicts their means count by their means, since those are what was measured; the
@@ -66,7 +64,7 @@ def default_use(
 
 
 def complete_use(table: PublishedTable, use: Mapping[str, Use] | None) -> dict[str, Use]:
-    """The defaults with the given exceptions, checked: InputError names a row that cannot be used as asked."""
+    """The defaults with the given exceptions, checked: InputError for a row that cannot be used so."""
     complete = default_use(table) | dict(use or {})
     rows = {row.name: row for row in table.rows}
     for name, how in complete.items():
@@ -114,7 +112,7 @@ def lay_out(table: PublishedTable, use: Mapping[str, Use]) -> Layout:
         parts,
         weights,
         np.array([number.value for number in picked]),
-        (own - np.einsum("nav,avp->nap", of_total, by_arm)).reshape(len(picked), -1),
+        (own - np.einsum("nav,avp->nap", of_total, by_arm)).reshape(len(picked), 2 * len(parts)),
         _noise(table, use, picked, of_total),
     )
 
@@ -141,9 +139,7 @@ def _numbers(row: PublishedRow, how: Use, total: PublishedRow) -> list[_Number]:
     ]
 
 
-def _noise(
-    table: PublishedTable, use: Mapping[str, Use], picked: list[_Number], of_total: np.ndarray
-) -> np.ndarray:
+def _noise(table: PublishedTable, use: Mapping[str, Use], picked: list[_Number], of_total: np.ndarray) -> np.ndarray:
     """Covariance of rounding and of the total's distance from the weighted sum of its parts."""
     shared = np.zeros((2, len(table.variables), 2, len(table.variables)))
     for v, rows in enumerate(table.variables.values()):
@@ -167,9 +163,7 @@ def _total_noise(table: PublishedTable, rows: tuple[PublishedRow, ...]) -> np.nd
     means = np.array([(row.mean_control.value, -row.mean_treatment.value) for row in rows])
     centred = means - [[total[0].value, -total[1].value]]
     gaps = [item.gap for item in compare_with_total(table, rows) if item.quantity != "support"]
-    composition = (
-        0.0 if all(_given(row) for row in rows) else (centred * shares[:, None]).T @ centred / table.N
-    )
+    composition = 0.0 if all(_given(row) for row in rows) else (centred * shares[:, None]).T @ centred / table.N
     return noise + composition + np.diag(np.square(gaps))
 
 
@@ -196,9 +190,7 @@ def _parts(table: PublishedTable, variable: str) -> list[Part]:
     left = 1 - sum(shares) if least > EPSILON or not all(row.share for row in rows) else 0.0
     left = left if left > EPSILON else 0.0
     whole = sum(shares) + left
-    parts = [
-        Part(row.name, variable, share / whole, _given(row)) for row, share in zip(rows, shares, strict=True)
-    ]
+    parts = [Part(row.name, variable, share / whole, _given(row)) for row, share in zip(rows, shares, strict=True)]
     return parts + ([Part(f"{variable}: {UNREPORTED}", variable, left / whole, None)] if left else [])
 
 

@@ -84,16 +84,12 @@ def fit_published(
         "level": ("row", [row.level for row in table.rows]),
         "used": ("row", [decided[row.name] for row in table.rows]),
     }
-    tree = xr.DataTree.from_dict(
-        {"posterior": constrain(model, draws).assign_coords(rows), "sample_stats": stats}
-    )
+    tree = xr.DataTree.from_dict({"posterior": constrain(model, draws).assign_coords(rows), "sample_stats": stats})
     tree.attrs = _attributes(table, decided, later, seed)
     return tree
 
 
-def build_published_model(
-    table: PublishedTable, use: Mapping[str, Use], later: PublishedSupport | None = None
-) -> pm.Model:
+def build_published_model(table: PublishedTable, use: Mapping[str, Use], later: PublishedSupport | None = None) -> pm.Model:
     """The PyMC model of a table; see the module's docstring. `use` names every row, as `complete_use`
     returns it.
     """
@@ -171,9 +167,7 @@ def _answer_variances(J: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     if J == 1:
         ratio = pm.Deterministic("variance_ratio", pt.constant(1.0))
     else:
-        log_ratio = pm.TruncatedNormal(
-            "log_variance_ratio", LOG_RATIO_MEAN, LOG_RATIO_SD, upper=float(np.log(J))
-        )
+        log_ratio = pm.TruncatedNormal("log_variance_ratio", LOG_RATIO_MEAN, LOG_RATIO_SD, upper=float(np.log(J)))
         ratio = pm.Deterministic("variance_ratio", pt.exp(log_ratio))
 
     def variances(mean: Any, support: Any) -> tuple[Any, Any]:
@@ -227,16 +221,12 @@ def _later_wave(later: PublishedSupport, J: int, first_mean: Any, variances: Cal
     pm.Normal("difference_later", support, sd, observed=pm.Data("later_printed", later.printed.value))
 
 
-def _attributes(
-    table: PublishedTable, use: Mapping[str, Use], later: PublishedSupport | None, seed: int
-) -> dict[str, Any]:
+def _attributes(table: PublishedTable, use: Mapping[str, Use], later: PublishedSupport | None, seed: int) -> dict[str, Any]:
     assumed = {
         "arm sizes": "as given where given, else random halves of N times the share",
-        "log variance ratio": f"normal({LOG_RATIO_MEAN:.4f}, {LOG_RATIO_SD:.4f}), at most log J: 13 "
-        "public lists",
+        "log variance ratio": f"normal({LOG_RATIO_MEAN:.4f}, {LOG_RATIO_SD:.4f}), at most log J: 13 public lists",
         "correlation of count and trait": f"normal(0, {CORRELATION_SD}) within -1 to 1",
-        "prevalence": "uniform for the total; logits of groups logistic(0, 1), shifted to average to "
-        "the total",
+        "prevalence": "uniform for the total; logits of groups logistic(0, 1), shifted to average to the total",
         "group control means": f"logits normal(0, {MEAN_DEVIATION_SD}), shifted to average to the total",
         "sampling": "independent respondents, unweighted means",
     }

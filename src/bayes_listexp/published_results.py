@@ -30,7 +30,7 @@ def support_table(tree: xr.DataTree, table: PublishedTable) -> pd.DataFrame:
     if tree.attrs["sha256"] != table.sha256:
         raise InputError(f"the fit is of another table than {table.name!r}; fit this one")
     used = json.loads(tree.attrs["use"])
-    support = tree["posterior"]["support"]
+    support = tree["posterior"].to_dataset()["support"]
     return pd.DataFrame([_line(row, table, support.sel(row=row.name), used[row.name]) for row in table.rows])
 
 
@@ -45,9 +45,7 @@ def _line(row: PublishedRow, table: PublishedTable, draws: xr.DataArray, used: s
         "lower": float(lower),
         "upper": float(upper),
         "difference": difference,
-        "difference_se": usual_difference_se(
-            row.mean_control.value, difference, table.J, expected_sizes(row, table.N)
-        ),
+        "difference_se": usual_difference_se(row.mean_control.value, difference, table.J, expected_sizes(row, table.N)),
         "printed_support": row.support.value if row.support else np.nan,
         "used": used,
     }
@@ -67,7 +65,7 @@ def published_change(tree: xr.DataTree) -> xr.Dataset:
 
 
 def change_summary(change: xr.Dataset, *, at_least: float = 0.20) -> dict[str, float]:
-    """Mean, median, lower and upper (95 %) of the change, P(decline), and P(decline of `at_least` or more)."""
+    """Mean, median, 95 % interval of the change, P(decline), and P(decline of `at_least` or more)."""
     draws = change["change"].to_numpy().ravel()
     lower, median, upper = np.quantile(draws, [INTERVAL[0], 0.5, INTERVAL[1]])
     return {

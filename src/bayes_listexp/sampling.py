@@ -26,7 +26,7 @@ class Sampler(NamedTuple):
     draws: int = 1000
     tune: int = 1000
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     progress: bool = False
 
 

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from bayes_listexp import responses
 from bayes_listexp.errors import InputError
-from bayes_listexp.likelihood import rule_table
+from bayes_listexp.likelihood import arm_slices, report_tables
 from bayes_listexp.published import PublishedTable
 
 WAVES = ("2022-09", "2022-11")
@@ -57,15 +57,13 @@ def draw_answers(trait: np.ndarray, count: np.ndarray, treated: np.ndarray, J: i
     for name in {*catalogue, *chances}:
         if name not in catalogue or not 0 <= chances.get(name, -1) <= 1:
             raise InputError(f"lapses: '{name}' needs a probability between 0 and 1 and must be one of: {', '.join(catalogue)}.")
+    tables = report_tables(catalogue, J)
+    said = tables.certain + sum((1 - chances[n]) * tables.kept[n] + chances[n] * tables.followed[n] for n in tables.kept)
     answers = np.empty(len(trait), dtype=int)
-    for arm in (0, 1):
-        rows = np.flatnonzero(np.asarray(treated, dtype=int) == arm)
-        table = rule_table(responses.truthful_rule, J, treated=arm)
-        p = table[trait[rows], count[rows]]
-        for name, lapse in catalogue.items():
-            follows = rng.random(len(rows)) < chances[name]
-            p = np.where(follows[:, None], rule_table(lapse.rule, J, treated=arm)[trait[rows], count[rows]], p)
-        answers[rows] = (p.cumsum(axis=1) < rng.random((len(rows), 1))).sum(axis=1)
+    for treated_arm, columns in enumerate(arm_slices(J).values()):
+        rows = np.flatnonzero(np.asarray(treated, dtype=int) == treated_arm)
+        p = said[trait[rows], count[rows], columns]
+        answers[rows] = (p.cumsum(axis=1)[:, :-1] < rng.random((len(rows), 1))).sum(axis=1)
     return answers
 
 
@@ -79,10 +77,10 @@ def two_wave_survey(table: PublishedTable, *, n_per_wave: int = 1200, seed: int 
     """
     rng = np.random.default_rng(seed)
     population = _population()
-    effects = {w: _calibrate(population, targets) for w, targets in zip(WAVES, (_published_supports(table), NOVEMBER), strict=True)}
     regional = _regional_effects(np.random.default_rng(seed + 1))
-    chances = {w: expit(_predictor(population, effects[w]) + population["region"].map(regional[w]).to_numpy(dtype=float))
-               for w in WAVES}
+    offsets = {w: population["region"].map(regional[w]).to_numpy(dtype=float) for w in WAVES}
+    targets = dict(zip(WAVES, (_published_supports(table), NOVEMBER), strict=True))
+    chances = {w: _calibrated(population, targets[w], offsets[w]) for w in WAVES}
     survey = pd.concat([_draw_wave(population, chances[w], w, n_per_wave, rng) for w in WAVES], ignore_index=True)
     survey.insert(0, "id", np.arange(1, len(survey) + 1))
     return Simulated(survey, _grouped_frame(population), _truth(population, chances))
@@ -111,21 +109,18 @@ def _features(cells: pd.DataFrame) -> np.ndarray:
                             cells["ethnicity"] == "Russian", ~cells["ethnicity"].isin(["Kazakh", "Russian"])]).astype(float)
 
 
-def _predictor(cells: pd.DataFrame, effects: np.ndarray) -> np.ndarray:
-    return _features(cells) @ effects
-
-
-def _calibrate(population: pd.DataFrame, targets: Mapping[tuple[str, str], float]) -> np.ndarray:
-    """Effects whose group prevalences come closest to the targets (least squares, with a weak pull of effects to zero)."""
+def _calibrated(population: pd.DataFrame, targets: Mapping[tuple[str, str], float], offset: np.ndarray) -> np.ndarray:
+    """P(trait) by cell whose group prevalences come closest to the targets (least squares, effects weakly pulled to zero)."""
     mass = population["N"].to_numpy(dtype=float)
     groups = [(_member(population, group, level), value) for (group, level), value in targets.items()]
+    features = _features(population)
 
     def misfit(effects: np.ndarray) -> np.ndarray:
-        chances = expit(_predictor(population, effects))
+        chances = expit(features @ effects + offset)
         fitted = [(mass * rows) @ chances / (mass @ rows) - value for rows, value in groups]
         return np.array([*fitted, *(0.02 * effects[1:])])
 
-    return least_squares(misfit, np.zeros(5)).x
+    return expit(features @ least_squares(misfit, np.zeros(features.shape[1])).x + offset)
 
 
 def _member(cells: pd.DataFrame, group: str, level: str) -> np.ndarray:

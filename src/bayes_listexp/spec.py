@@ -96,7 +96,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
                                                             codes=data.get("codes", ()))
     survey = recode(survey, data["recode"]) if "recode" in data else survey
     population = simulated.population if simulated else _population(spec)
-    roles = {k: data[k] for k in ("answer", "arm", "J", "wave", "covariates") if k in data}
+    roles: dict[str, Any] = {k: data[k] for k in ("answer", "arm", "J", "wave", "covariates") if k in data}
     if "arms" in data:
         roles["arms"] = tuple(data["arms"])
     if "counts" in data:
@@ -183,8 +183,8 @@ def _validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> No
     for name, keys in known.items():
         if name and isinstance(tables.get(name), dict):
             _check_keys(path, text, name, tables[name], keys)
-    for name, keys in REQUIRED[kind].items():
-        for key in keys:
+    for name, required in REQUIRED[kind].items():
+        for key in required:
             if key not in tables.get(name, {}):
                 raise InputError(f"{path}: [{name}] needs '{key}'.")
     if kind == "survey" and len({"file", "simulated"} & set(tables["data"])) != 1:

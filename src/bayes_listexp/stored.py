@@ -110,7 +110,7 @@ def _frame_dataset(frame: pd.DataFrame, dim: str) -> xr.Dataset:
 
 
 def _dataset_frame(stored: xr.Dataset) -> pd.DataFrame:
-    columns, rows = {}, max(stored.sizes[d] for d in stored.sizes if d.endswith("cell"))
+    columns, rows = {}, max(stored.sizes[d] for d in stored.sizes if str(d).endswith("cell"))
     for variable in (stored[name] for name in stored if str(name).startswith("column_")):
         values = variable.to_numpy()
         if "levels" in variable.attrs:

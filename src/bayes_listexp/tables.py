@@ -1,0 +1,220 @@
+"""Tables: tidy frames in, HTML, LaTeX and CSV out, in one style; great-tables does the markup."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, ClassVar, NamedTuple
+
+import great_tables as gt
+import pandas as pd
+
+from bayes_listexp.errors import InputError
+
+MISSING = "–"
+FORMULA = re.compile(r"^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]")
+
+
+class Text(NamedTuple):
+    """A column of words."""
+
+    column: str
+    heading: str
+
+
+class Number(NamedTuple):
+    """A column of numbers in their own unit, with `digits` decimals and thousands set apart."""
+
+    column: str
+    heading: str
+    digits: int = 0
+
+
+class Percent(NamedTuple):
+    """A column of probabilities or shares (0-1) as percent."""
+
+    column: str
+    heading: str
+    digits: int = 0
+
+
+class Points(NamedTuple):
+    """A column of differences of probabilities (0-1) as signed percentage points."""
+
+    column: str
+    heading: str
+    digits: int = 0
+
+
+class Interval(NamedTuple):
+    """Two columns, the ends of an interval (0-1), as `41 to 73 %`; `points`: as signed percentage points."""
+
+    lower: str
+    upper: str
+    heading: str
+    digits: int = 0
+    points: bool = False
+
+
+Column = Text | Number | Percent | Points | Interval
+
+
+@dataclass(frozen=True)
+class Table:
+    """A tidy frame with the way it is shown.
+
+    `name` is the stem of its files, `caption` its title, `columns` what is shown, in order (the first heads
+    the rows); without `columns` every column is shown under its own name. `note` stands below.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    caption: str
+    columns: tuple[Column, ...] = ()
+    note: str = ""
+    kind: ClassVar[str] = "table"
+
+
+def shown(table: Table) -> pd.DataFrame:
+    """Format the cells: one column of text for each heading, missing values as a dash.
+
+    Raises `InputError` when a column to be shown is not in the frame, or there is none.
+    """
+    columns = table.columns or _plain(table.frame)
+    needed = {name for column in columns for name in _sources(column)}
+    if missing := sorted(needed - set(table.frame.columns)):
+        raise InputError(f"table {table.name!r} has no column {', '.join(missing)}; it has {list(table.frame)}")
+    if not columns:
+        raise InputError(f"table {table.name!r} has no columns, so there is nothing to show")
+    cells = [_cells(table.frame, column) for column in columns]
+    return pd.DataFrame(dict(enumerate(cells))).set_axis([c.heading for c in columns], axis="columns")
+
+
+def to_gt(table: Table) -> gt.GT:
+    """Make the great-tables object (for a notebook, or for a style of one's own)."""
+    return _built(table, lambda text: gt.html(escape(text))).tab_header(gt.html(escape(table.caption)))
+
+
+def to_html(table: Table) -> str:
+    """Write the table as a `<table>` element with caption, row and column headings; every text is escaped.
+
+    It carries great-tables' classes but neither style nor ids: the page brings the style.
+    """
+    raw = _built(table, lambda text: gt.html(escape(text))).as_raw_html()
+    element = raw[raw.index("<table") : raw.index("</table>") + len("</table>")]
+    bare = re.sub(r"<t[hdr] [^>]*>", lambda tag: re.sub(r' (id|headers|style)="[^"]*"', "", tag[0]), element)
+    caption = f'<table class="gt_table">\n<caption>{escape(table.caption)}</caption>'
+    return re.sub(r"^<table[^>]*>", lambda _: caption, bare)
+
+
+def to_latex(table: Table) -> str:
+    """Write the table as LaTeX (packages booktabs and caption; XeLaTeX or LuaLaTeX for letters beyond
+    Latin).
+    """
+    raw = str(_built(table, _unit_free).tab_header(_unit_free(table.caption)).as_latex())
+    return raw.replace("−", "$-$").replace("–", "--").strip() + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """Write the frame itself, unrounded, as CSV; text that a spreadsheet would run as a formula gets an
+    apostrophe.
+
+    Such text begins with = + - @ (also after blanks, and in their full-width forms) or with a control
+    character.
+    """
+    frame = table.frame.rename(columns=_harmless)
+    for index, column in enumerate(table.frame.columns):
+        if not pd.api.types.is_numeric_dtype(table.frame[column].dtype):
+            values = [_harmless(value) for value in table.frame[column]]
+            frame.isetitem(index, pd.Series(values, index=frame.index, dtype=object))
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """`56 %`; `value` is 0-1."""
+    return f"{_decimal(100 * value, digits)} %"
+
+
+def points(value: float, digits: int = 0) -> str:
+    """`−21`, `+3`, `0`: a difference of probabilities in percentage points, signed."""
+    return _decimal(100 * value, digits, signed=True)
+
+
+def interval(lower: float, upper: float, digits: int = 0) -> str:
+    """`41 to 73 %`; ends are 0-1."""
+    return f"{_decimal(100 * lower, digits)} to {_decimal(100 * upper, digits)} %"
+
+
+def _built(table: Table, label: Callable[[str], Any]) -> gt.GT:
+    """The formatted cells in great-tables, under names of our own so that no heading can act as markup."""
+    cells = shown(table)
+    names = [f"c{index}" for index in range(cells.shape[1])]
+    columns = table.columns or _plain(table.frame)
+    made = gt.GT(cells.set_axis(names, axis="columns"), rowname_col="c0", id="table")
+    made = made.tab_stubhead(label(columns[0].heading))
+    if names[1:]:
+        heads = zip(names[1:], columns[1:], strict=True)
+        made = made.cols_label({name: label(column.heading) for name, column in heads})
+    right = [n for n, c in zip(names[1:], columns[1:], strict=True) if not isinstance(c, Text)]
+    left = [n for n, c in zip(names[1:], columns[1:], strict=True) if isinstance(c, Text)]
+    made = made.cols_align("right", right) if right else made
+    made = made.cols_align("left", left) if left else made
+    return made.tab_source_note(label(table.note)) if table.note else made
+
+
+def _plain(frame: pd.DataFrame) -> tuple[Column, ...]:
+    """Show every column under its own name: numbers with three decimals unless they are whole, the rest as
+    text.
+    """
+    columns: list[Column] = []
+    for name in frame.columns:
+        values = frame[name]
+        if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+            columns.append(Text(name, str(name)))
+        else:
+            whole = bool((values.dropna() % 1 == 0).all())
+            columns.append(Number(name, str(name), 0 if whole else 3))
+    return tuple(columns)
+
+
+def _sources(column: Column) -> tuple[str, ...]:
+    return (column.lower, column.upper) if isinstance(column, Interval) else (column.column,)
+
+
+def _cells(frame: pd.DataFrame, column: Column) -> list[str]:
+    """Every cell of one column as text."""
+    rows = zip(*(frame[name] for name in _sources(column)), strict=True)
+    return [MISSING if any(pd.isna(value) for value in row) else _cell(column, row) for row in rows]
+
+
+def _cell(column: Column, row: tuple[Any, ...]) -> str:
+    match column:
+        case Text():
+            return str(row[0])
+        case Number(digits=digits):
+            return _decimal(float(row[0]), digits)
+        case Percent(digits=digits):
+            return percent(row[0], digits)
+        case Points(digits=digits):
+            return points(row[0], digits)
+        case Interval(digits=digits, points=True):
+            return f"{points(row[0], digits)} to {points(row[1], digits)}"
+        case Interval(digits=digits):
+            return interval(row[0], row[1], digits)
+
+
+def _decimal(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number as in print: a real minus sign, no negative zero."""
+    text = f"{value:{'+' if signed else ''},.{digits}f}"
+    if not text.strip("+-0.,"):
+        return text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def _unit_free(text: str) -> str:
+    """Keep double braces from being read as a unit."""
+    return text.replace("{{", "{ {").replace("}}", "} }")
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

@@ -7,7 +7,7 @@ import pytest
 from conftest import SHARED
 
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.fit import fit
+from bayes_listexp.fitting import fit
 from bayes_listexp.model import Specification, blueprint, build_model
 
 RACE = "1 + south + age + male + college"

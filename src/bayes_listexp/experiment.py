@@ -353,11 +353,11 @@ def _covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.dt.strftime("%Y-%m-%d")
     elif pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        if not wave:
-            infinite = np.isinf(column.astype("float64"))
+        infinite = np.isinf(column.astype("float64"))
         if infinite.any():
             raise InputError(f"column '{name}', {rows_where(infinite)}: an infinite value. Correct it or mark it as missing.")
-        return column.astype("float64")
+        if not wave:
+            return column.astype("float64")
         column = column.astype(object).map(lambda v: _key(v) if pd.notna(v) else None)
     text = column.astype(object).map(lambda v: str(v) if pd.notna(v) else None)
     return text.astype(pd.CategoricalDtype(sorted(set(text.dropna()))))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.recode import recode
+from bayes_listexp.recoding import recode
 
 EDUCATION = {"education": {"university": [5, 6], "secondary or less": [1, 2], "~missing": [99]}}
 CODES = [5, 1, None, 99, 6, 2]

@@ -1,8 +1,7 @@
 """Whether a published table of a list experiment is consistent with itself.
 
 Interval arithmetic on the printed numbers (each stands for its value plus or minus half a unit in the last
-place),
-and, where respondents fall into arms by chance, the range that chance allows.
+place), and, where respondents fall into arms by chance, the range that chance allows.
 """
 
 from collections.abc import Iterable
@@ -23,10 +22,8 @@ def audit(table: PublishedTable, *, claims: Iterable[Claim] = ()) -> tuple[Findi
     """Check a published table against itself; failures come first, then what passed.
 
     Checks: printed support against the printed means; means no list of J items can produce; support outside
-    0-1; copied
-    rows; group shares; groups weighted by share against the total; room at floor and ceiling; arm sizes;
-    granularity
-    (GRIM; Brown & Heathers 2017); `claims` of the text against the table.
+    0-1; copied rows; group shares; groups weighted by share against the total; room at floor and ceiling;
+    arm sizes; granularity (GRIM; Brown & Heathers 2017); `claims` of the text against the table.
     """
     findings = [
         *support_from_means(table),
@@ -111,23 +108,17 @@ def support_in_range(table: PublishedTable) -> list[Finding]:
             key=lambda item: item[0],
         )
         if size:
-            se = usual_difference_se(
-                row.mean_control.value, difference.value, table.J, expected_sizes(row, table.N)
-            )
+            se = usual_difference_se(row.mean_control.value, difference.value, table.J, expected_sizes(row, table.N))
             text = (
                 f"{row.name}: the {what}, {percent(value.value)}, is no share: {points(size)} outside "
                 "0-100 %; "
                 f"its standard error is about {points(se)}."
             )
-            found.append(
-                failed(check, "contradiction" if size > 4 * se else "warning", [row.name], size, text)
-            )
+            found.append(failed(check, "contradiction" if size > 4 * se else "warning", [row.name], size, text))
     wrong = {finding.rows[0] for finding in found}
     fine = [row.name for row in table.rows if row.name not in wrong]
     if fine:
-        found.append(
-            passed(check, fine, f"{rows_text(fine)}: support and difference of means within 0-100 %.")
-        )
+        found.append(passed(check, fine, f"{rows_text(fine)}: support and difference of means within 0-100 %."))
     return found
 
 
@@ -140,8 +131,7 @@ def room_in_list(table: PublishedTable) -> list[Finding]:
     """What the control means imply about respondents at the floor (0) and the ceiling (J) of the list.
 
     A mean m of counts in 0..J needs at least m - (J - 1) of the respondents at J and allows at most m / J;
-    the same
-    from below for 0. Those at J cannot deny, those at 0 cannot admit, the sensitive item unseen.
+    the same from below for 0. Those at J cannot deny, those at 0 cannot admit, the sensitive item unseen.
     """
     check = "floor and ceiling"
     J = table.J
@@ -187,17 +177,12 @@ def claimed_support(table: PublishedTable, claim: Claim) -> Finding:
     name = claim.rows[0]
     row = next((row for row in table.rows if (row.name,) == claim.rows), None)
     if row is None:
-        return failed(
-            "text against table", "warning", claim.rows, 0.0, f"The text's {name!r} is no row of the table."
-        )
+        return failed("text against table", "warning", claim.rows, 0.0, f"The text's {name!r} is no row of the table.")
     printed = row.support or difference_interval(row)
     gap = abs(printed.value - claim.share.value) - printed.half_unit - claim.share.half_unit
     if gap <= EPSILON:
-        return passed(
-            "text against table", claim.rows, f"{name}: the text's {claim.share.text} agrees with the table."
-        )
+        return passed("text against table", claim.rows, f"{name}: the text's {claim.share.text} agrees with the table.")
     text = (
-        f"{name}: the text says {claim.share.text}, the table {percent(printed.value)}: "
-        f"{points(gap)} apart beyond rounding."
+        f"{name}: the text says {claim.share.text}, the table {percent(printed.value)}: {points(gap)} apart beyond rounding."
     )
     return failed("text against table", "contradiction", claim.rows, gap, text)

@@ -28,16 +28,11 @@ def audit_counts(counts: pd.DataFrame) -> tuple[Finding, ...]:
 
     Checks, per study: answers outside 0..J (control) or 0..J+1 (treatment) with respondents; negative or
     fractional counts and answers; J that is no positive whole number or changes; a missing or empty arm per
-    study,
-    group and direct answer.
+    study, group and direct answer.
     """
     findings = [
-        *_check(
-            counts, "whole counts", _bad_number(counts["n"]), "a number of respondents must be a whole number"
-        ),
-        *_check(
-            counts, "whole answers", _bad_number(counts["item_count"]), "an answer must be a whole number"
-        ),
+        *_check(counts, "whole counts", _bad_number(counts["n"]), "a number of respondents must be a whole number"),
+        *_check(counts, "whole answers", _bad_number(counts["item_count"]), "an answer must be a whole number"),
         *_check(
             counts,
             "control items",
@@ -55,10 +50,7 @@ def _question_sum(question: str, table: tuple[PublishedShare, ...]) -> Finding:
     total = _sum(row.share for row in rows)
     names = [row.name for row in rows]
     gap = abs(total.value - 1) - total.half_unit
-    text = (
-        f"{question}: the shares add up to {percent(total.value)}, "
-        f"at most {points(total.half_unit)} off by rounding"
-    )
+    text = f"{question}: the shares add up to {percent(total.value)}, at most {points(total.half_unit)} off by rounding"
     if gap <= EPSILON:
         return passed("shares add up", names, f"{text}.")
     return failed("shares add up", "contradiction", names, gap, f"{text}: {points(gap)} too far from 100 %.")
@@ -79,9 +71,7 @@ def _claimed_sum(claim: Claim, table: tuple[PublishedShare, ...]) -> Finding:
     )
     if gap <= EPSILON:
         return passed("text against table", claim.rows, f"{text}.")
-    return failed(
-        "text against table", "contradiction", claim.rows, gap, f"{text}: {points(gap)} apart beyond that."
-    )
+    return failed("text against table", "contradiction", claim.rows, gap, f"{text}: {points(gap)} apart beyond that.")
 
 
 def _sum(shares: Iterable[Printed]) -> Printed:

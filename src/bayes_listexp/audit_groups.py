@@ -44,11 +44,7 @@ def copied_pairs(table: PublishedTable) -> list[tuple[PublishedRow, PublishedRow
     explains.
     """
     pairs = [pair for rows in table.variables.values() for pair in combinations(rows, 2)]
-    return [
-        pair
-        for pair in pairs
-        if _same_means(*pair) and chance_of_same_means(table, *pair) * len(pairs) < FALSE_ALARMS
-    ]
+    return [pair for pair in pairs if _same_means(*pair) and chance_of_same_means(table, *pair) * len(pairs) < FALSE_ALARMS]
 
 
 def _same_means(first: PublishedRow, second: PublishedRow) -> bool:
@@ -83,15 +79,11 @@ def copied_rows(table: PublishedTable) -> list[Finding]:
             f"{_odds(chance_of_same_means(table, first, second))})"
             + (f", while their printed supports differ by {points(gap)}." if gap else ".")
         )
-        found.append(
-            failed(check, "contradiction" if gap else "warning", (first.name, second.name), gap, text)
-        )
+        found.append(failed(check, "contradiction" if gap else "warning", (first.name, second.name), gap, text))
     involved = {row.name for pair in copies for row in pair}
     fine = [row.name for rows in table.variables.values() for row in rows if row.name not in involved]
     if fine:
-        found.append(
-            passed(check, fine, f"{rows_text(fine)}: no repeat of another level's means beyond coincidence.")
-        )
+        found.append(passed(check, fine, f"{rows_text(fine)}: no repeat of another level's means beyond coincidence."))
     return found
 
 
@@ -129,8 +121,7 @@ def group_totals(table: PublishedTable) -> list[Finding]:
 
     The unreported share may hold any mean a list of J items can have (0-1 for supports). Random assignment
     gives the arms unequal shares of each group, which moves the total: a gap counts when chance alone would
-    make one
-    as large in fewer than 5 % of sound tables (Bonferroni over all comparisons).
+    make one as large in fewer than 5 % of sound tables (Bonferroni over all comparisons).
     """
     comparisons = [
         (variable, comparison)
@@ -153,9 +144,7 @@ def compare_with_total(table: PublishedTable, rows: tuple[PublishedRow, ...]) ->
     compared = []
     for quantity, most in (("mean_control", J), ("mean_treatment", J + 1)):
         exact = _arm_shares(table, rows, quantity)
-        values = [
-            (_share(row), getattr(row, quantity).value, getattr(row, quantity).half_unit) for row in rows
-        ]
+        values = [(_share(row), getattr(row, quantity).value, getattr(row, quantity).half_unit) for row in rows]
         centre = getattr(total, quantity).value
         extreme = unreported * max(centre, most - centre) ** 2
         sd = 0.0 if exact else np.sqrt((_spread(values) + extreme) / N)
@@ -201,9 +190,7 @@ def _largest_sum(bounds: list[tuple[float, float]], gains: list[float]) -> float
     return best
 
 
-def _arm_shares(
-    table: PublishedTable, rows: tuple[PublishedRow, ...], quantity: str
-) -> dict[str, float] | None:
+def _arm_shares(table: PublishedTable, rows: tuple[PublishedRow, ...], quantity: str) -> dict[str, float] | None:
     """Each group's exact share of an arm, where all arm sizes were given."""
     arm = quantity.replace("mean_", "n_")
     sizes = {row.name: getattr(row, arm) for row in (table.total, *rows)}
@@ -240,11 +227,7 @@ _WORDS = {"mean_control": "control means", "mean_treatment": "treatment means", 
 def _odds(probability: float) -> str:
     if probability < IMPOSSIBLE:
         return "fewer than one table in a million"
-    return (
-        f"about {100 * probability:.0f} of 100 tables"
-        if probability > 0.1
-        else f"1 in {1 / probability:,.0f} tables"
-    )
+    return f"about {100 * probability:.0f} of 100 tables" if probability > 0.1 else f"1 in {1 / probability:,.0f} tables"
 
 
 def _share(row: PublishedRow) -> float:

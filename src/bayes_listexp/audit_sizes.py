@@ -44,8 +44,7 @@ def granularity(table: PublishedTable) -> list[Finding]:
     """Rows whose means no pair of arm sizes can give (GRIM; Brown & Heathers 2017), and how many pairs can.
 
     Arm sizes are as given, or all splits of N times the printed share within the central 99.9 % of a fair
-    coin's.
-    Weighted means are not bound by this.
+    coin's. Weighted means are not bound by this.
     """
     found, counts, open_rows, unchecked = [], {}, [], []
     for row in table.rows:
@@ -62,14 +61,10 @@ def granularity(table: PublishedTable) -> list[Finding]:
         text = "; ".join(f"{name} {_count(*counts[name])}" for name in fine)
         found.append(passed("granularity", fine, f"Pairs of arm sizes that give both means: {text}."))
     if open_rows:
-        text = (
-            f"{', '.join(open_rows)}: arms so large that every printed mean is possible: cannot discriminate."
-        )
+        text = f"{', '.join(open_rows)}: arms so large that every printed mean is possible: cannot discriminate."
         found.append(passed("granularity", open_rows, text))
     if unchecked:
-        found.append(
-            passed("granularity", unchecked, f"Not checked: no size known for {', '.join(unchecked)}.")
-        )
+        found.append(passed("granularity", unchecked, f"Not checked: no size known for {', '.join(unchecked)}."))
     return found
 
 
@@ -78,9 +73,7 @@ def _count(sizes: np.ndarray, possible: np.ndarray, supported: np.ndarray | None
     return f"{possible.sum()} of {sizes.size}{with_support}"
 
 
-def _possible_pairs(
-    row: PublishedRow, table: PublishedTable
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+def _possible_pairs(row: PublishedRow, table: PublishedTable) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
     """Control sizes tried, which give both means, and which give the support too; None if all must."""
     if row.n_control is not None and row.n_treatment is not None:
         sizes = np.array([row.n_control]), np.array([row.n_treatment])
@@ -104,11 +97,7 @@ def _pairs_with_support(
     if row.support is None or support_gap(row):
         return None
     width = [int((arm.highest - arm.lowest).max(initial=-1)) + 1 for arm in (control, treatment)]
-    return (
-        support_possible(row.support, control, treatment, sizes)
-        if width[0] * width[1] <= COMBINATIONS
-        else None
-    )
+    return support_possible(row.support, control, treatment, sizes) if width[0] * width[1] <= COMBINATIONS else None
 
 
 def _granularity_of_row(

@@ -13,10 +13,9 @@ class Finding(NamedTuple):
     """The outcome of one check for some rows of a published table.
 
     `severity`: "contradiction" (the printed numbers cannot all be right), "warning" (they can, but only by
-    bad luck or a design
-    that the reader must know of), "note" (passed, or nothing to check). `size` is how far the numbers are
-    apart, in
-    their own units: 0-1 for supports and shares, items for means. `text` is one plain sentence.
+    bad luck or a design that the reader must know of), "note" (passed, or nothing to check). `size` is how
+    far the numbers are apart, in their own units: 0-1 for supports and shares, items for means. `text` is
+    one plain sentence.
     """
 
     check: str

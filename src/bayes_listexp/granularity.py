@@ -1,10 +1,9 @@
 """Which arm sizes could give a printed mean at all (GRIM; Brown & Heathers 2017).
 
 The answers of a list experiment are whole numbers, so the mean of n of them is a multiple of 1/n, and a
-small arm
-cannot have every printed mean. All arithmetic here is on integers. A tie counts for both neighbours, which
-covers rounding half up,
-half down and half to even (as `rounding = "up_or_down"`, the default of R's scrutiny).
+small arm cannot have every printed mean. All arithmetic here is on integers. A tie counts for both
+neighbours, which covers rounding half up, half down and half to even (as `rounding = "up_or_down"`, the
+default of R's scrutiny).
 """
 
 from typing import NamedTuple
@@ -14,9 +13,7 @@ from scipy import stats
 
 from bayes_listexp.printed import Printed
 
-ARM_RANGE = (
-    0.999  # probability that the range of arm sizes covers, when respondents are assigned by a fair coin
-)
+ARM_RANGE = 0.999  # probability that the range of arm sizes covers, when respondents are assigned by a fair coin
 LARGEST_ARM = 5_000  # beyond it every mean with up to three decimals is possible
 
 
@@ -49,9 +46,7 @@ def group_sizes(N: int, share: Printed | None) -> tuple[int, int]:
         return N, N
     lowest = int(np.ceil(round(max(share.lower, 0) * N, 9)))
     highest = int(np.floor(round(min(share.upper, 1) * N, 9)))
-    if (
-        lowest > highest
-    ):  # no whole number of N respondents is printed like this: weighted shares, or N is rounded
+    if lowest > highest:  # no whole number of N respondents is printed like this: weighted shares, or N is rounded
         return int(np.floor(share.value * N)), int(np.ceil(share.value * N))
     return lowest, highest
 

@@ -35,10 +35,8 @@ def usual_difference_se(
     """Standard error of a difference in means whose table prints no variances (0-1 units).
 
     Control answers are as dispersed as in the usual list (the geometric mean of `VARIANCE_RATIOS`; for J =
-    1 exactly
-    binomial), trait and count are uncorrelated. `sizes` are control and treatment respondents. The mean and
-    the
-    difference are moved inside their possible range first, so that the variances exist.
+    1 exactly binomial), trait and count are uncorrelated. `sizes` are control and treatment respondents.
+    The mean and the difference are moved inside their possible range first, so that the variances exist.
     """
     usual = 1.0 if J == 1 else USUAL_RATIO if ratio is None else ratio
     control = control_variance(float(np.clip(mean_control, 0.05, J - 0.05)), J, usual)

@@ -73,22 +73,16 @@ def read_text(path: str | Path) -> tuple[str, str]:
     try:
         return content.decode("utf-8-sig"), hashlib.sha256(content).hexdigest()
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8"
-        ) from error
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
 
 
-def read_records(
-    text: str, source: str, required: tuple[str, ...]
-) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_records(text: str, source: str, required: tuple[str, ...]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Header and (line number, fields) of CSV text; every field is stripped text."""
     reader = csv.reader(io.StringIO(text))
     header = [column.strip() for column in next(reader, [])]
     missing = [column for column in required if column not in header]
     if missing:
-        raise InputError(
-            f"{source}: no column {', '.join(map(repr, missing))}; found {', '.join(header) or 'nothing'}"
-        )
+        raise InputError(f"{source}: no column {', '.join(map(repr, missing))}; found {', '.join(header) or 'nothing'}")
     repeated = sorted({column for column in header if header.count(column) > 1})
     if repeated:
         raise InputError(f"{source}: column {repeated[0]!r} appears twice; keep one")

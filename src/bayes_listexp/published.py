@@ -39,8 +39,9 @@ class PublishedRow(NamedTuple):
 class PublishedTable:
     """Means by arm of a list experiment with J control items and N respondents, as printed.
 
-    Exactly one row is the total (group "all"). The rows of one group, say gender, are levels of one variable.
-    `unread` names columns of the file that were not used. Made by `read_published` or `parse_published`.
+    Exactly one row is the total (group "all"). The rows of one group, say gender, are levels of one
+    variable. `unread` names columns of the file that were not used. Made by `read_published` or
+    `parse_published`.
     """
 
     name: str
@@ -68,9 +69,8 @@ class PublishedSupport:
     label="2022-11")`.
 
     `support` is text, a share ("0.35") or a percentage ("35 %", which stands for 34.5-35.5); `N` is the
-    number of
-    respondents or the range it lies in. Raises InputError for support outside 0-1 and for N that is not
-    positive.
+    number of respondents or the range it lies in. Raises InputError for support outside 0-1 and for N that
+    is not positive.
     """
 
     support: str
@@ -100,10 +100,8 @@ def read_published(path: str | Path, *, J: int, N: int, name: str | None = None)
     """Read a published table from a CSV file with the columns group, level, mean_control, mean_treatment.
 
     Optional columns: share (0-1), support (0-1, or with a % sign), n_control and n_treatment (arm sizes);
-    optional
-    fields may be empty. One row has group "all": the total. J is the number of control items, N of
-    respondents.
-    Raises InputError naming file, line, column and value.
+    optional fields may be empty. One row has group "all": the total. J is the number of control items, N of
+    respondents. Raises InputError naming file, line, column and value.
     """
     text, digest = read_text(path)
     return parse_published(text, J=J, N=N, name=name or Path(path).stem, source=str(path), sha256=digest)

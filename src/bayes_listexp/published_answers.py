@@ -61,10 +61,8 @@ def read_published_counts(path: str | Path) -> pd.DataFrame:
     respondents.
 
     Returns the columns of the file with n_control_items and item_count as numbers; an empty `direct` is "".
-    Whether
-    the counts make sense is for `audit_counts` to say. Raises InputError for missing columns, text in
-    number columns, arms
-    other than control and treatment, and rows given twice.
+    Whether the counts make sense is for `audit_counts` to say. Raises InputError for missing columns, text
+    in number columns, arms other than control and treatment, and rows given twice.
     """
     text, _ = read_text(path)
     _, records = read_records(text, str(path), COUNT_COLUMNS)

@@ -32,12 +32,9 @@ class Layout(NamedTuple):
     arm.
 
     `numbers` are the printed numbers used, less the printed total: means, or the difference in means where
-    a row
-    counts by its support. `number_of` (numbers, sample means) is what they are of the sample means, and
-    `noise`
-    (numbers, numbers) the covariance that rounding and the chance composition of the arms add. `weights`
-    (variables, parts) add up
-    to one.
+    a row counts by its support. `number_of` (numbers, sample means) is what they are of the sample means,
+    and `noise` (numbers, numbers) the covariance that rounding and the chance composition of the arms add.
+    `weights` (variables, parts) add up to one.
     """
 
     parts: tuple[Part, ...]
@@ -51,9 +48,8 @@ def default_use(table: PublishedTable, *, contradictory: Use = "means", copied: 
     """What each row contributes: "means", its printed "support" taken as the difference in means, or nothing.
 
     Rows whose support contradicts their means count by their means, since those are what was measured; the
-    audit flags
-    them. Rows that repeat another level's means are excluded: at least one of them reports somebody else's
-    answers, and nothing says which. The total always counts by its means.
+    audit flags them. Rows that repeat another level's means are excluded: at least one of them reports
+    somebody else's answers, and nothing says which. The total always counts by its means.
     """
     copies = {row.name for pair in copied_pairs(table) for row in pair}
     use: dict[str, Use] = {}
@@ -152,8 +148,8 @@ def _total_noise(table: PublishedTable, rows: tuple[PublishedRow, ...]) -> np.nd
     """Arm by arm covariance of the printed total around the weighted sum of a variable's parts.
 
     Rounding of the total; unequal composition of two random halves, which moves the arms in opposite
-    directions; and
-    a gap that the audit found between groups and total, which then says nothing about any one group.
+    directions; and a gap that the audit found between groups and total, which then says nothing about any
+    one group.
     """
     total = table.total.mean_control, table.total.mean_treatment
     noise = np.diag([rounding_variance(mean.half_unit) for mean in total])

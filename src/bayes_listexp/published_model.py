@@ -1,39 +1,28 @@
 """Support per group from printed means alone: what a published list experiment says, with its uncertainty.
 
 **Data.** The printed means are sample means of independent arms. Their variances are not printed and follow
-from the
-means: the control variance is binomial times a variance ratio (lognormal prior fitted to 13 public lists),
-the
-treatment variance adds that of the trait and a small covariance. Arms are random halves unless their sizes
-are
-given. A printed digit stands for the interval it was rounded from, entered as the variance of a uniform
-number on it.
+from the means: the control variance is binomial times a variance ratio (lognormal prior fitted to 13 public
+lists), the treatment variance adds that of the trait and a small covariance. Arms are random halves unless
+their sizes are given. A printed digit stands for the interval it was rounded from, entered as the variance
+of a uniform number on it.
 
 **Nobody counts twice.** Each variable (gender, region, ...) divides the same respondents, so total row and
-groups are
-not independent data. The level comes from the total row alone, once. A group enters by its distance from
-the total, whose sampling distribution follows from the total being the share-weighted sum of its parts
-(unreported and excluded respondents included); with equal variances that distance is independent of the
-total, so nothing is counted
-twice. Distances within one variable and within another answer different questions and are treated as
-independent: each group's
-posterior is right by itself, but statements on groups of two variables together ignore their correlation.
-Where groups and
-total disagree beyond rounding and the unreported share, the gap is added to the noise common to the groups
-of that variable, so that it
+groups are not independent data. The level comes from the total row alone, once. A group enters by its
+distance from the total, whose sampling distribution follows from the total being the share-weighted sum of
+its parts (unreported and excluded respondents included); with equal variances that distance is independent
+of the total, so nothing is counted twice. Distances within one variable and within another answer different
+questions and are treated as independent: each group's posterior is right by itself, but statements on
+groups of two variables together ignore their correlation. Where groups and total disagree beyond rounding
+and the unreported share, the gap is added to the noise common to the groups of that variable, so that it
 moves no group against another; the audit reports it.
 
 **Coherence.** Prevalence and mean count of the groups average to those of the total in every draw, weighted
-by share. The
-total's prevalence has a uniform prior. Each group's logit has a standard logistic prior (uniform
-prevalence), and a
-common shift on the logit scale brings the average to the total.
+by share. The total's prevalence has a uniform prior. Each group's logit has a standard logistic prior
+(uniform prevalence), and a common shift on the logit scale brings the average to the total.
 
 **Width.** With N = 400 and counts with a standard deviation near 0.9 the total's standard error is about
-9.5 points; a group
-has that divided by the square root of its share. Means from weighted answers are wider still: table and
-model do not
-know the weights.
+9.5 points; a group has that divided by the square root of its share. Means from weighted answers are wider
+still: table and model do not know the weights.
 """
 
 import json
@@ -70,11 +59,9 @@ def fit_published(
     """Posterior of the support of every row of a published table, and of a later wave's if one is given.
 
     `use` overrides, row by row, what `default_use` decides: "means", "support" or "exclude". Returns a
-    DataTree with
-    posterior (support and mean_control by `row`, 0-1 and items; support_later; variance_ratio; correlation;
-    control_share) and sample_stats; attributes
-    say what was assumed, used and found by the audit. Raises InputError for rows that cannot be used as
-    asked.
+    DataTree with posterior (support and mean_control by `row`, 0-1 and items; support_later;
+    variance_ratio; correlation; control_share) and sample_stats; attributes say what was assumed, used and
+    found by the audit. Raises InputError for rows that cannot be used as asked.
     """
     decided = complete_use(table, use)
     model = build_published_model(table, decided, later)
@@ -133,10 +120,8 @@ def spread_around(totals: Any, deviations: Any, weights: np.ndarray) -> Any:
     average to the total.
 
     `totals` (quantities,) in 0-1, `deviations` (quantities, parts), `weights` (variables, parts) with rows
-    that add up to one.
-    The shift is found by Newton's method inside its bracket; the last step, taken at the solution, carries
-    the
-    gradient (implicit function theorem).
+    that add up to one. The shift is found by Newton's method inside its bracket; the last step, taken at
+    the solution, carries the gradient (implicit function theorem).
     """
     member = np.argmax(weights > 0, axis=0)
     inside = weights > 0

@@ -22,10 +22,9 @@ def support_table(tree: xr.DataTree, table: PublishedTable) -> pd.DataFrame:
     """One line per printed row, shares 0-1: the posterior of its support, and what was printed.
 
     Columns group, level, mean, median, lower, upper (equal-tailed 95 % interval), difference (of the
-    printed means, not
-    clipped), difference_se (usual dispersion, arms as given or halves of N times share), printed_support,
-    used
-    ("means", "support" or "exclude"). `tree` comes from `fit_published` on the same table.
+    printed means, not clipped), difference_se (usual dispersion, arms as given or halves of N times share),
+    printed_support, used ("means", "support" or "exclude"). `tree` comes from `fit_published` on the same
+    table.
     """
     if tree.attrs["sha256"] != table.sha256:
         raise InputError(f"the fit is of another table than {table.name!r}; fit this one")
@@ -83,11 +82,10 @@ def design_based_change(table: PublishedTable, later: PublishedSupport) -> pd.Da
     """The change without a model, for the smallest and largest N of the later wave (one line each, 0-1
     units).
 
-    Columns N, estimate (later support minus the difference of the printed means), se, z, p_value (two-sided),
-    lower, upper (normal 95 %), p_decline (of a normal around the estimate). Standard errors assume the
-    usual dispersion
-    of list answers, the same control mean in both waves, and random halves (the table's arm sizes where
-    given).
+    Columns N, estimate (later support minus the difference of the printed means), se, z, p_value (two-
+    sided), lower, upper (normal 95 %), p_decline (of a normal around the estimate). Standard errors assume
+    the usual dispersion of list answers, the same control mean in both waves, and random halves (the
+    table's arm sizes where given).
     """
     total = table.total
     first, second = difference_interval(total).value, later.printed.value

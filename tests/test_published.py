@@ -7,7 +7,7 @@ import pytest
 import bayes_listexp
 from bayes_listexp.errors import InputError
 from bayes_listexp.printed import parse_printed
-from bayes_listexp.published import PublishedSupport, parse_published, read_published
+from bayes_listexp.published import PublishedSupport, parse_published, read_published, total_only
 from bayes_listexp.published_answers import read_claims, read_published_counts, read_shares
 
 DATA = Path(bayes_listexp.__file__).parent / "data"
@@ -49,6 +49,12 @@ def test_csto_table_as_printed():
     assert (astana.mean_treatment.half_unit, astana.mean_control.half_unit) == (0.05, 0.005)
     assert astana.name == "region: Nur-Sultan"
     assert len(table.sha256) == 64
+
+
+def test_the_total_by_itself():
+    table = read_published(DATA / "csto_table1_2022-09.csv", J=4, N=400)
+    assert total_only(table).rows == (table.total,)
+    assert total_only(table).sha256 == table.sha256
 
 
 def test_empty_optional_cells_stay_empty_and_other_columns_are_named():

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# Sample variance of control-arm counts over the binomial variance at the same mean, in 13 public lists (the
-# tables
-# of counts and microdata of Kuklinski, Cobb & Gilens 1997, the 1994 Multi-Investigator Study, Aronow et al.
-# 2015,
-# Eady 2017 and others).
+# Sample variance of control-arm counts over the binomial variance at the same mean, in 13 public lists (of
+# Kuklinski, Cobb & Gilens 1997, the 1994 Multi-Investigator Study, Aronow et al. 2015, Eady 2017 and others).
 VARIANCE_RATIOS = (1.05, 0.80, 0.77, 0.93, 0.87, 0.73, 1.03, 1.26, 1.41, 0.91, 0.74, 0.51, 0.85)
 LOG_RATIO_MEAN = float(np.mean(np.log(VARIANCE_RATIOS)))
 LOG_RATIO_SD = float(np.std(np.log(VARIANCE_RATIOS), ddof=1))

@@ -5,7 +5,7 @@ Nothing here corrects a number; `bayes_listexp.audit` says what is wrong with a 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,6 +119,11 @@ def parse_published(
     digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
     unread = tuple(column for column in header if column not in TABLE_COLUMNS + OPTIONAL_COLUMNS)
     return PublishedTable(name, J, N, rows, digest, unread)
+
+
+def total_only(table: PublishedTable) -> PublishedTable:
+    """The table without its groups: what the total row says by itself."""
+    return replace(table, rows=(table.total,))
 
 
 def _table_row(record: dict[str, str], J: int, where: str) -> PublishedRow:

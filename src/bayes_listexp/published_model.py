@@ -20,6 +20,9 @@ moves no group against another; the audit reports it.
 by share. The total's prevalence has a uniform prior. Each group's logit has a standard logistic prior
 (uniform prevalence), and a common shift on the logit scale brings the average to the total.
 
+The groups speak about the total's level in one way: no group may leave 0-1. A group printed far above the total
+makes a high total less probable. For the level by the total row alone fit `total_only(table)`.
+
 **Width.** With N = 400 and counts with a standard deviation near 0.9 the total's standard error is about
 9.5 points; a group has that divided by the square root of its share. Means from weighted answers are wider
 still: table and model do not know the weights.

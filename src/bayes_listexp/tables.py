@@ -92,7 +92,7 @@ def shown(table: Table) -> pd.DataFrame:
 
 def to_gt(table: Table) -> gt.GT:
     """Make the great-tables object (for a notebook, or for a style of one's own)."""
-    return _built(table, lambda text: gt.html(escape(text))).tab_header(gt.html(escape(table.caption)))
+    return _built(table, _literal).tab_header(_literal(table.caption))
 
 
 def to_html(table: Table) -> str:
@@ -100,7 +100,7 @@ def to_html(table: Table) -> str:
 
     It carries great-tables' classes but neither style nor ids: the page brings the style.
     """
-    raw = _built(table, lambda text: gt.html(escape(text))).as_raw_html()
+    raw = _built(table, _literal).as_raw_html()
     element = raw[raw.index("<table") : raw.index("</table>") + len("</table>")]
     bare = re.sub(r"<t[hdr] [^>]*>", lambda tag: re.sub(r' (id|headers|style)="[^"]*"', "", tag[0]), element)
     caption = f'<table class="gt_table">\n<caption>{escape(table.caption)}</caption>'
@@ -209,6 +209,11 @@ def _decimal(value: float, digits: int, *, signed: bool = False) -> str:
     if not text.strip("+-0.,"):
         return text.lstrip("+-")
     return text.replace("-", "−")
+
+
+def _literal(text: str) -> Any:
+    """Text that is neither markup nor, in double braces, a unit."""
+    return gt.html(escape(text).replace("{", "&#123;").replace("}", "&#125;"))
 
 
 def _unit_free(text: str) -> str:

@@ -94,7 +94,7 @@ def published_support(
     key = [
         Key("interval", "posterior median and 95 % interval"),
         Key("dim", "difference of the printed means, 95 % confidence interval"),
-        Key("printed", "support as printed; in red: contradicts the means beyond rounding"),
+        Key("printed", "support as printed; red where it contradicts the means"),
     ]
     key += [IMPOSSIBLE_KEY] if scale.ends != (0, 100) else []
     said = [f"{r.label}: {', '.join(text for text, _ in r.words)}" for r in rows if r.words]

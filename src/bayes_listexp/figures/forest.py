@@ -159,9 +159,9 @@ def _sizes(rows: Sequence[Row]) -> Sizes:
     """Widths of the three columns in inches: labels, plot, words."""
     labels = [measured(r.label, weight="bold" if r.bold else "normal") for r in rows if r.posterior or r.dim]
     longest = max(labels + [measured(r.note, SMALL) for r in rows])
-    left = min(max(longest + 0.14, 0.7), 1.75)
+    left = min(max(longest + 0.14, 0.7), 1.5)
     words = [measured(text, SMALL) for r in rows for text, _ in r.words]
-    right = min(max(words, default=0.0) + 0.12, 1.6) if words else 0.1
+    right = min(max(words, default=0.0) + 0.12, 1.5) if words else 0.1
     return Sizes(left, WIDTH - left - right, right)
 
 
@@ -248,9 +248,7 @@ def _write_row(page: Axes, row: Row, y: float, sizes: Sizes) -> None:
         down = LINE * (len(label) - 1 + index) + TRACK
         page.text(EDGE, y + down, line, size=SMALL, color=GREY, va="center_baseline")
     for index, (text, colour) in enumerate(row.words):
-        page.text(
-            WIDTH - EDGE, y + TRACK * index, text, size=SMALL, color=colour, ha="right", va="center_baseline"
-        )
+        page.text(WIDTH - EDGE, y + TRACK * index, text, size=SMALL, color=colour, ha="right", va="center_baseline")
 
 
 def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None:
@@ -264,9 +262,7 @@ def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None
         below = y + (TRACK if row.posterior is not None or len(row.words) > 1 else 0)
         _draw_interval(axes, row.dim, below, scale, DIM)
         inside = scale.ends[0] <= row.dim.point <= scale.ends[1]
-        axes.plot(
-            [row.dim.point], [below], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4 if inside else -2
-        )
+        axes.plot([row.dim.point], [below], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4 if inside else -2)
     if row.printed is not None:
         last = y + TRACK * (len(row.words) - 1)
         axes.plot([row.printed], [last], "x", color=ALARM if row.alarm else INK, mew=1.8, ms=6.5, zorder=5)
@@ -276,9 +272,7 @@ def _draw_interval(axes: Axes, mark: Mark, y: float, scale: Scale, colour: str) 
     """A line from end to end; an arrowhead where it goes on beyond the axis."""
     low, high = max(mark.lower, scale.ends[0]), min(mark.upper, scale.ends[1])
     if high > low:
-        axes.plot(
-            [low, high], [y, y], color=colour, lw=1.2, ls=(0, (3, 1.5)) if colour == DIM else "-", zorder=3
-        )
+        axes.plot([low, high], [y, y], color=colour, lw=1.2, ls=(0, (3, 1.5)) if colour == DIM else "-", zorder=3)
     if mark.inner is not None:
         axes.plot(mark.inner, [y, y], color=colour, lw=4, zorder=3)
     for beyond, end, head in (

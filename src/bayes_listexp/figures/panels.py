@@ -53,15 +53,10 @@ def answers_by_arm(
     arms = list(dict.fromkeys(observed["arm"]))
     top_answer = int(observed["answer"].max())
     shares = {arm: _shares(observed[observed["arm"] == arm], arm, top_answer) for arm in arms}
-    predicted = (
-        {arm: _predicted(predictive, arm, top_answer) for arm in arms} if predictive is not None else {}
-    )
+    predicted = {arm: _predicted(predictive, arm, top_answer) for arm in arms} if predictive is not None else {}
     highest = max([max(s) for s in shares.values()] + [float(p[2].max()) for p in predicted.values()])
     above, below, top = heading(title, subtitle)
-    lines = {
-        arm: fitted(f"{arm}, n = {int(observed.loc[observed['arm'] == arm, 'n'].sum()):,}", 2.3)
-        for arm in arms
-    }
+    lines = {arm: fitted(f"{arm}, n = {int(observed.loc[observed['arm'] == arm, 'n'].sum()):,}", 2.3) for arm in arms}
     names = max(len(part) for part in lines.values())
     rows = -(-len(arms) // 2)
     each = 1.9 + LINE * names + 0.4
@@ -131,18 +126,14 @@ def _shares(block: pd.DataFrame, arm: Hashable, top: int) -> NDArray[np.float64]
 def _predicted(draws: xr.DataArray, arm: Hashable, top: int) -> NDArray[np.float64]:
     """Lower end, median and upper end of the predicted percent of each answer."""
     if arm not in draws["arm"].values:
-        raise InputError(
-            f"arm {arm!r} was observed but not predicted; predictive has {list(draws['arm'].values)}"
-        )
+        raise InputError(f"arm {arm!r} was observed but not predicted; predictive has {list(draws['arm'].values)}")
     chosen = draws.sel(arm=arm).reindex(answer=np.arange(top + 1), fill_value=0)
     shares = 100 * chosen / chosen.sum("answer")
     quantiles = shares.quantile([0.025, 0.5, 0.975], dim=["chain", "draw"])
     return quantiles.transpose("quantile", "answer").values
 
 
-def _draw_answers(
-    axes: Axes, shares: NDArray[np.float64], predicted: NDArray[np.float64] | None, highest: float
-) -> None:
+def _draw_answers(axes: Axes, shares: NDArray[np.float64], predicted: NDArray[np.float64] | None, highest: float) -> None:
     """Bars up to the last answer that the arm gave or could give, and the prediction on them."""
     occurs = shares > 0 if predicted is None else (shares > 0) | (predicted[2] > 0)
     axes.set_xlim(-0.6, len(shares) - 0.4)
@@ -204,9 +195,7 @@ def _draw_pair(axes: Axes, before: NDArray[np.float64], after: NDArray[np.float6
         x, density, _ = array_stats.kde(draws, grid_len=200)
         if posterior:
             axes.fill_between(x, density, color=TINT, lw=0)
-        axes.plot(
-            x, density, color=POSTERIOR if posterior else GREY, lw=1.4, ls="-" if posterior else (0, (3, 1.5))
-        )
+        axes.plot(x, density, color=POSTERIOR if posterior else GREY, lw=1.4, ls="-" if posterior else (0, (3, 1.5)))
     axes.set(xlim=(low, high), yticks=[])
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="x", nbins=5)
@@ -222,8 +211,5 @@ def _pair_key(page: Axes, y: float) -> None:
 
 def _moved(panels: Sequence[Pair]) -> str:
     """Medians before and after, in words."""
-    said = [
-        f"{text}: median {np.median(before):.2g} before, {np.median(after):.2g} after"
-        for text, before, after in panels
-    ]
+    said = [f"{text}: median {np.median(before):.2g} before, {np.median(after):.2g} after" for text, before, after in panels]
     return "Prior against posterior. " + "; ".join(said) + "."

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ from matplotlib.transforms import Bbox
 
 from bayes_listexp.errors import InputError
 
-WIDTH = 5.6  # inches: fits a text column on paper, and keeps 10 pt legible when scaled to a phone
+WIDTH = 4.8  # inches: fits a text column on paper, and stays legible when scaled to a phone
 POSTERIOR = "#1b4f8a"
 TINT = "#c5d6ea"  # the posterior's density
 FADED = "#e3e3e3"  # a density's other side
@@ -57,6 +58,7 @@ STYLE: dict[Any, Any] = {
 }
 # None of these is wider than the font that was measured.
 FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+SYNTHETIC = "SYNTHETIC DATA"
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 styled = mpl.rc_context(STYLE)
@@ -144,28 +146,29 @@ def to_png(fig: Figure, *, dpi: int = 200, synthetic: bool = False) -> bytes:
     return _written(fig, "png", {"savefig.dpi": dpi}, {"Software": None}, synthetic)
 
 
-def _written(
-    fig: Figure, fmt: str, settings: dict[Any, Any], metadata: dict[str, None], synthetic: bool
-) -> bytes:
+def _written(fig: Figure, fmt: str, settings: dict[Any, Any], metadata: dict[str, None], synthetic: bool) -> bytes:
     """Print the figure, with the mark in a strip of its own above the figure when the data are synthetic."""
     width, height = fig.get_size_inches()
     above = 0.3 if synthetic else 0.0
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE | settings):
         FigureCanvasAgg(fig)
-        box = dict(boxstyle="square,pad=0.3", facecolor="#fff4d6", edgecolor="#8a5a00", linewidth=0.8)
-        marks = (
-            [fig.text(1 - 0.06 / width, 1 + 0.15 / height, "SYNTHETIC DATA", ha="right", va="center",
-                      size=SMALL, weight="bold", color="#6b4500", bbox=box)]
-            if synthetic
-            else []
-        )  # fmt: skip
-        fig.savefig(
-            buffer, format=fmt, metadata=metadata, bbox_inches=Bbox([[0, 0], [width, height + above]])
-        )
+        marks = [_mark_synthetic(fig)] if synthetic else []
+        fig.savefig(buffer, format=fmt, metadata=metadata, bbox_inches=Bbox([[0, 0], [width, height + above]]))
         for mark in marks:
             mark.remove()
     return buffer.getvalue()
+
+
+def _mark_synthetic(fig: Figure) -> Artist:
+    """Write the mark above the upper right corner, centred so that it fills its box in any font."""
+    width, height = fig.get_size_inches()
+    centre = width - measured(SYNTHETIC, SMALL, "bold") / 2 - 0.07
+    return fig.text(
+        centre / width, 1 + 0.15 / height, SYNTHETIC, ha="center", va="center",
+        size=SMALL, weight="bold", color="#6b4500",
+        bbox=dict(boxstyle="square,pad=0.3", facecolor="#fff4d6", edgecolor="#8a5a00", linewidth=0.8),
+    )  # fmt: skip
 
 
 def _cleaned(raw: str, root: str, alt: str) -> str:

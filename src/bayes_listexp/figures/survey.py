@@ -77,16 +77,12 @@ def support_by_group(
     order = [d for d in by if d != along] + ([along] if along else [])
     groups = {levels: 100 * values for levels, values in _groups(draws, order)}
     tables = _dim_rows(dim_table, order, list(groups))
-    rows = [
-        _support_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()
-    ]
+    rows = [_support_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
     alt = _support_alt(list(groups), rows, order)
     marks = [m for r in rows for m in (r.posterior, r.dim) if m is not None]
     scale = percent_scale(marks, label)
     key = [MODEL_KEY] + ([DIM_KEY] if tables else []) + ([IMPOSSIBLE_KEY] if scale.ends != (0, 100) else [])
-    arranged = _arranged(
-        list(zip(groups, rows, strict=True)), sort=sort, nested=along is not None and len(order) > 1
-    )
+    arranged = _arranged(list(zip(groups, rows, strict=True)), sort=sort, nested=along is not None and len(order) > 1)
     return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt)
 
 
@@ -114,22 +110,16 @@ def change_between_waves(
     tables = _dim_rows(dim_table, by, list(groups))
     rows = [_change_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
     falls = [float((values < 0).mean()) for values in groups.values()]
-    sides = (
-        ("fell", "rose")
-        if by
-        else (f"fell: {probability_words(falls[0])}", f"rose: {probability_words(1 - falls[0])}")
+    sides = ("fell", "rose") if by else (f"fell: {probability_words(falls[0])}", f"rose: {probability_words(1 - falls[0])}")
+    scale = points_scale([r.posterior for r in rows if r.posterior], [r.dim for r in rows if r.dim], label)._replace(
+        sides=sides
     )
-    scale = points_scale(
-        [r.posterior for r in rows if r.posterior], [r.dim for r in rows if r.dim], label
-    )._replace(sides=sides)
     between = f" from {waves[0]} to {waves[1]}" if waves else ""
     alt = f"Change in support{between}, in percentage points. " + " ".join(
         f"{row.label}: {row.words[0][0]}, probability of a decline {probability_words(fall)}."
         for row, fall in zip(rows, falls, strict=True)
     )
-    key = [MODEL_KEY] + (
-        [DIM_KEY._replace(text="difference of the differences in means, 95 % interval")] if tables else []
-    )
+    key = [MODEL_KEY] + ([DIM_KEY._replace(text="difference of the differences in means, 95 % interval")] if tables else [])
     arranged = _arranged(list(zip(groups, rows, strict=True)), sort=sort, nested=False)
     return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt, slab=SLAB if by else 0.9)
 
@@ -181,8 +171,7 @@ def trajectory(
                       size=SMALL, color=GREY, ha="center", va="bottom")  # fmt: skip
     _course_key(on.page, heading(title, subtitle)[2], bool(tables))
     on.fig.set_label(
-        "Support over the waves. "
-        + " ".join(f"{n}: {percent_words(m)}." for n, m in zip(names, marks, strict=True))
+        "Support over the waves. " + " ".join(f"{n}: {percent_words(m)}." for n, m in zip(names, marks, strict=True))
     )
     return on.fig
 
@@ -218,15 +207,11 @@ def _dim_rows(table: pd.DataFrame | None, by: list[str], known: list[Levels]) ->
         raise InputError(f"dim_table has no column {', '.join(missing)}; it has {list(table.columns)}")
     rows = {tuple(str(row[name]) for name in by): row for _, row in table.iterrows()}
     if strangers := [levels for levels in rows if levels not in known]:
-        raise InputError(
-            f"dim_table has the group {strangers[0]}, which the draws do not have; they have {known}"
-        )
+        raise InputError(f"dim_table has the group {strangers[0]}, which the draws do not have; they have {known}")
     return rows
 
 
-def _words(
-    mark: Mark, dim: pd.Series | None, *, signed: bool = False
-) -> tuple[Mark | None, tuple[tuple[str, str], ...]]:
+def _words(mark: Mark, dim: pd.Series | None, *, signed: bool = False) -> tuple[Mark | None, tuple[tuple[str, str], ...]]:
     """The difference in means as a mark, and both estimates in words."""
     words = ((percent_words(mark, signed=signed), POSTERIOR),)
     if dim is None:
@@ -276,8 +261,7 @@ def _median(row: Row) -> float:
 def _support_alt(groups: list[Levels], rows: list[Row], by: list[str]) -> str:
     """The figure in words: every group when they are few, the ends when they are many."""
     said = [
-        f"{row.label}: {row.words[0][0]}"
-        + (f", difference in means {row.words[1][0]}" if len(row.words) > 1 else "")
+        f"{row.label}: {row.words[0][0]}" + (f", difference in means {row.words[1][0]}" if len(row.words) > 1 else "")
         for row in rows
     ]
     if len(groups) > 12:
@@ -286,9 +270,7 @@ def _support_alt(groups: list[Levels], rows: list[Row], by: list[str]) -> str:
     return (f"Support by {' and '.join(by)}. " if by else "Support. ") + "; ".join(said) + "."
 
 
-def _draw_course(
-    axes: Axes, places: list[float], marks: list[Mark], dims: list[Mark | None], span: float
-) -> None:
+def _draw_course(axes: Axes, places: list[float], marks: list[Mark], dims: list[Mark | None], span: float) -> None:
     """Intervals, medians joined by a line, and the differences in means a little to the right."""
     axes.plot(places, [m.point for m in marks], color=POSTERIOR, lw=1, alpha=0.5, zorder=2)
     for x, mark, dim in zip(places, marks, dims, strict=True):

@@ -217,8 +217,3 @@ def _arm_weights(parts: tuple[Part, ...], weights: np.ndarray, arm: int) -> np.n
         if len(sizes) == len(members):
             exact[i, members] = np.array(sizes) / sum(sizes)
     return exact
-
-
-def printed_difference(row: PublishedRow, how: Use) -> float:
-    """The difference in means that a row contributes: of its printed means, or its printed support."""
-    return row.support.value if how == "support" and row.support else difference_interval(row).value

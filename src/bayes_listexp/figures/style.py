@@ -99,7 +99,8 @@ def fitted(text: str, inches: float, size: float = TEXT, weight: str = "normal")
     """Break text into lines no wider than `inches`; long words are broken, nothing is cut off."""
     if not text:
         return []
-    for width in range(min(len(text), 110), 1, -1):
+    longest = int(1.6 * len(text) * inches / max(measured(text, size, weight), inches)) + 1
+    for width in range(longest, 1, -1):
         lines = wrap(text, width)
         if max(measured(line, size, weight) for line in lines) <= inches:
             return lines

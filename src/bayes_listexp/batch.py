@@ -1,0 +1,173 @@
+"""Running specs: one folder per run, written under a temporary name and renamed; an unchanged run is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from bayes_listexp import report as reporting
+from bayes_listexp.audit import audit
+from bayes_listexp.audit_answers import audit_shares
+from bayes_listexp.errors import InputError
+from bayes_listexp.estimates import prevalence, summarise
+from bayes_listexp.fitting import fit
+from bayes_listexp.published_answers import read_shares
+from bayes_listexp.published_model import fit_published
+from bayes_listexp.published_report import Published, published_report
+from bayes_listexp.published_report import result_tables as published_tables
+from bayes_listexp.report import Report, render_report
+from bayes_listexp.sampling import Sampler
+from bayes_listexp.spec import Spec, fit_arguments, published_of, resolve_path, study_of
+from bayes_listexp.stored import PACKAGES, fact
+from bayes_listexp.survey_report import Survey, survey_report
+from bayes_listexp.survey_report import result_tables as survey_tables
+from bayes_listexp.tables import Table, to_csv, to_latex
+
+Say = Callable[[str], None]
+
+
+class Run(NamedTuple):
+    """A finished run: its folder, and whether its fit converged."""
+
+    folder: Path
+    converged: bool
+
+
+def run_spec(spec: Spec, out: Path, *, report: bool = True, progress: bool = False, say: Say = lambda text: None) -> Run:
+    """Fit a spec and write its folder ``out/<name of the spec>``: fit.nc, summary.json, tables, figures, report, spec.
+
+    A run whose spec, data and versions are unchanged is not sampled again. Nothing is left half-written: files go to a
+    temporary folder beside the target, which takes its place at the end.
+    """
+    target = out / spec.path.stem
+    make = _survey if spec.kind == "survey" else _published
+    trees, page, tables, summary = make(spec, target, progress, say)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        folder = Path(scratch) / "run"
+        folder.mkdir()
+        for name, tree in trees.items():
+            tree.to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
+        (folder / "spec.toml").write_text(spec.text, encoding="utf-8")
+        (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if report:
+            _write_report(folder, page, tables)
+        _replace(folder, target)
+    return Run(target, page.alarm is None)
+
+
+def load_tree(path: Path) -> xr.DataTree:
+    """A stored fit: a ``fit.nc`` or the folder of a run.
+
+    Raises
+    ------
+    InputError : there is no readable fit.
+    """
+    file = path / "fit.nc" if path.is_dir() else path
+    try:
+        with xr.open_datatree(file, engine="h5netcdf") as tree:
+            return tree.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{file}: not a readable fit ({error}). Run `bayes-listexp fit` again.") from error
+
+
+def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> tuple[dict[str, xr.DataTree], Report, list[Table], dict[str, Any]]:
+    study, simulated = study_of(spec)
+    arguments = fit_arguments(spec)
+    arguments["sample"] = {**arguments["sample"], "progress": progress}
+    settings = spec.table("report")
+    data = str(study.source["sha256"])
+    trees = {"fit": _fitted("fit", target, _key(data, arguments), lambda: fit(study, **arguments), say)}
+    alternatives = {}
+    for i, alternative in enumerate(settings.get("alternatives", [])):
+        changed = {**arguments, **{k: v for k, v in alternative.items() if k != "name"}}
+        name = f"alternative_{i + 1}"
+        trees[name] = _fitted(name, target, _key(data, changed), lambda changed=changed: fit(study, **changed), say,
+                              str(alternative["name"]))
+        alternatives[str(alternative["name"])] = trees[name]
+    waves = tuple(settings.get("change", study.waves[:1] + study.waves[-1:] if len(study.waves) > 1 else ()))
+    survey = Survey(study, trees["fit"], spec.title, settings.get("by", []), waves if len(waves) == 2 else None, alternatives,
+                    simulated.truth if simulated else None, _command(spec))
+    overall = summarise(prevalence(trees["fit"], by=[study.wave] if study.waves and study.wave else ()))
+    page = survey_report(survey)
+    summary = {"title": spec.title, "headline": page.headline, "prevalence": overall.to_dict("records"),
+               "converged": page.alarm is None, "exclusions": fact(trees["fit"], "exclusions")}
+    return trees, page, survey_tables(survey), summary
+
+
+def _published(spec: Spec, target: Path, progress: bool, say: Say) -> tuple[dict[str, xr.DataTree], Report, list[Table], dict[str, Any]]:
+    table, later = published_of(spec)
+    data = spec.table("data")
+    findings = audit(table)
+    sample = spec.table("sample")
+    seed = sample.pop("seed", 1)
+    key = _key(table.sha256, {"use": data.get("use"), "later": repr(later), "sample": sample, "seed": seed, "J": table.J, "N": table.N})
+    tree = _fitted("fit", target, key, lambda: fit_published(table, use=data.get("use"), later=later, seed=seed,
+                                                             sampler=Sampler(**sample, progress=progress)), say)
+    others = [(name.removeprefix("bundled:"), audit_shares(read_shares(resolve_path(spec, name)))) for name in data.get("shares", [])]
+    published = Published(table, findings, tree, spec.title, data.get("sensitive_item", "the sensitive item"), later, others,
+                          data.get("sources", []), _command(spec))
+    page = published_report(published)
+    summary = {"title": spec.title, "headline": page.headline, "converged": page.alarm is None,
+               "findings": [f.text for f in findings if not f.passed]}
+    return {"fit": tree}, page, published_tables(published), summary
+
+
+def _fitted(name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = "") -> xr.DataTree:
+    """The stored fit of this key if there is one, else a new one that carries the key."""
+    stored = target / f"{name}.nc"
+    if stored.exists():
+        tree = load_tree(stored)
+        if tree.attrs.get("batch_key") == key:
+            say(f"{target.name}: {label or 'fit'} unchanged, taken from {stored}")
+            return tree
+    say(f"{target.name}: fitting{' ' + label if label else ''} ...")
+    tree = make()
+    tree.attrs["batch_key"] = key
+    return tree
+
+
+def _key(data: str, arguments: Mapping[str, Any]) -> str:
+    """Hash of the data, the arguments and the versions that a result depends on; how progress is shown is not among them."""
+    from importlib.metadata import version
+
+    kept = {k: v for k, v in arguments.items() if k != "sample"}
+    kept["sample"] = {k: v for k, v in dict(arguments.get("sample") or {}).items() if k != "progress"}
+    versions = {package: version(package) for package in PACKAGES}
+    return hashlib.sha256(json.dumps([data, kept, versions], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _write_report(folder: Path, page: Report, tables: Iterable[Table]) -> None:
+    (folder / "report.html").write_text(render_report(page), encoding="utf-8")
+    (folder / "tables").mkdir()
+    for table in tables:
+        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+        (folder / "tables" / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
+    (folder / "figures").mkdir()
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, reporting.Figure):
+                (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+
+
+def _replace(folder: Path, target: Path) -> None:
+    """Put a finished folder in the place of the old one."""
+    if target.exists():
+        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
+        os.rename(target, old / "run")
+        os.rename(folder, target)
+        shutil.rmtree(old)
+    else:
+        os.rename(folder, target)
+
+
+def _command(spec: Spec) -> str:
+    return f"bayes-listexp report {spec.path.name}"

@@ -1,0 +1,189 @@
+"""The command line: thin; every command reads its input, calls the package, and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from bayes_listexp.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayes_listexp.checks import Check
+
+FINE, FAILED, BAD_INPUT = 0, 1, 2
+
+app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"])
+
+
+@app.command
+def audit(table: str, *, J: Annotated[int | None, Parameter(name=["--J", "-J"])] = None,
+          N: Annotated[int | None, Parameter(name=["--N", "-N"])] = None, shares: bool = False) -> int:
+    """Audit a published table: contradictions between its printed numbers.
+
+    Parameters
+    ----------
+    table: A CSV of means by arm (group, level, share, mean_control, mean_treatment, support), a table of counts
+        (study, arm, item_count, n, ...), a table of answer shares, or the name of a bundled table as bundled:NAME.
+    J: Number of control items (tables of means).
+    N: Number of respondents (tables of means).
+    shares: The table holds shares of answers (question, answer, share).
+    """
+    from bayes_listexp.audit import audit as audit_means
+    from bayes_listexp.audit_answers import audit_counts, audit_shares
+    from bayes_listexp.published import read_published
+    from bayes_listexp.published_answers import read_published_counts, read_shares
+    from bayes_listexp.spec import BUNDLED, bundled
+
+    path = bundled(table.removeprefix(BUNDLED)) if table.startswith(BUNDLED) else Path(table)
+    if shares:
+        findings = audit_shares(read_shares(path))
+    elif "item_count" in _first_line(path):
+        findings = audit_counts(read_published_counts(path))
+    elif J is None or N is None:
+        raise InputError(f"{path}: a table of means needs --J (control items) and --N (respondents); for shares give --shares.")
+    else:
+        findings = audit_means(read_published(path, J=J, N=N))
+    failed = [f for f in findings if not f.passed]
+    for finding in failed:
+        print(f"[{finding.severity}] {finding.text}")
+    print(f"{len(failed)} findings in {len(findings)} checks of {path.name}." if failed else
+          f"No findings in {len(findings)} checks of {path.name}.")
+    return FINE
+
+
+@app.command
+def check(spec: Path) -> int:
+    """Check a study's design and data, or audit a published table, without fitting.
+
+    Parameters
+    ----------
+    spec: A TOML spec.
+    """
+    from bayes_listexp.audit import audit as audit_means
+    from bayes_listexp.checks import design_checks
+    from bayes_listexp.spec import published_of, read_spec, study_of
+
+    read = read_spec(spec)
+    if read.kind == "published":
+        for finding in audit_means(published_of(read)[0]):
+            print(f"{'passed' if finding.passed else finding.severity}: {finding.text}")
+        return FINE
+    study, _ = study_of(read)
+    print(f"{study.n:,} respondents analysed of {study.source['respondents']:,} read.")
+    for _, row in study.exclusions.iterrows():
+        print(f"excluded, {row['reason']} ({row['column']}): {row['control']} control, {row['treatment']} treatment, "
+              f"{row['arm unknown']} arm unknown")
+    _print_checks(design_checks(study, [c for c in read.table("report").get("by", []) if c in study.covariates]))
+    return FINE
+
+
+@app.command
+def fit(*specs: Path, out: Path = Path("runs"), quiet: bool = False) -> int:
+    """Fit the models of one or more specs and store the results, without reports.
+
+    Parameters
+    ----------
+    specs: TOML specs; all are validated before any is fitted.
+    out: Folder for the runs, one folder each.
+    quiet: No progress.
+    """
+    return _run(specs, out, quiet, report=False)
+
+
+@app.command
+def report(*specs: Path, out: Path = Path("reports"), quiet: bool = False) -> int:
+    """Fit the models of one or more specs and write their reports; prints the path of each page.
+
+    Parameters
+    ----------
+    specs: TOML specs; all are validated before any is fitted.
+    out: Folder for the reports, one folder each.
+    quiet: No progress.
+    """
+    return _run(specs, out, quiet, report=True)
+
+
+@app.command
+def show(run: Path) -> int:
+    """Print the summary of a stored fit.
+
+    Parameters
+    ----------
+    run: A fit.nc, or the folder of a run.
+    """
+    import arviz as az
+
+    from bayes_listexp.batch import load_tree
+    from bayes_listexp.checks import convergence, fit_checks
+
+    tree = load_tree(run)
+    if "specification" in tree.attrs:
+        print(tree.attrs["specification"])
+        _print_checks(fit_checks(tree))
+        from bayes_listexp.estimates import prevalence, summarise
+
+        print(summarise(prevalence(tree, by=[tree.attrs["wave"]] if tree.attrs["wave"] else ())).to_string(index=False))
+    else:
+        _print_checks(convergence(tree))
+    print(az.summary(tree["posterior"].to_dataset()).to_string())
+    return FINE
+
+
+def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
+    from bayes_listexp.spec import read_spec
+
+    if not specs:
+        raise InputError("no spec was given. Name one or more TOML files.")
+    read = [read_spec(path) for path in specs]
+    names = [spec.path.stem for spec in read]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two specs are called '{twice[0]}', so their runs would share a folder. Rename one.")
+    from bayes_listexp.batch import run_spec
+
+    converged = True
+    for spec in read:
+        run = run_spec(spec, out, report=report, progress=not quiet and sys.stdout.isatty(), say=_say(quiet))
+        converged &= run.converged
+        if not run.converged:
+            print(f"{spec.path}: the fit did not converge; see {run.folder}", file=sys.stderr)
+        print(run.folder / "report.html" if report else run.folder / "fit.nc", flush=True)
+    return FINE if converged else FAILED
+
+
+def _say(quiet: bool):  # noqa: ANN202
+    return (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            return lines.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
+
+
+def _print_checks(checks: Sequence[Check]) -> None:
+    word = {True: "passed", False: "FAILED", None: "note"}
+    for item in checks:
+        print(f"{word[item.passed]:>6}  {item.name}: {item.text}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit codes: 0 fine, 1 the work failed, 2 bad usage or bad input."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        sys.exit(BAD_INPUT)
+    except InputError as error:
+        print(f"bayes-listexp: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except (OSError, MemoryError, RuntimeError) as error:
+        print(f"bayes-listexp: failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    sys.exit(code or FINE)

@@ -95,7 +95,7 @@ class Sizes(NamedTuple):
 
 def mark_of_draws(draws: NDArray[np.float64]) -> Mark:
     """Median with the equal-tailed 95 % and 50 % intervals of draws (any shape)."""
-    low, quarter, median, three, high = np.quantile(draws, [0.05, 0.25, 0.5, 0.75, 0.975])
+    low, quarter, median, three, high = np.quantile(draws, [0.025, 0.25, 0.5, 0.75, 0.975])
     return Mark(float(median), float(low), float(high), (float(quarter), float(three)))
 
 

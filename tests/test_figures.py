@@ -216,7 +216,7 @@ def test_answers_predicted_from_counts_or_probabilities():
 def test_contradicted_rows_of_a_published_table_are_marked():
     root = ElementTree.fromstring(figures.to_svg(figures.published_support(published()), name="p"))
     red = [e.text for e in root.iter(f"{SVG}text") if "#a3121f" in (e.get("style") or "")]
-    assert red == ["printed 27.0 %"]
+    assert red == ["printed 27.0 % ≠"]
 
 
 def test_missing_columns_are_named():

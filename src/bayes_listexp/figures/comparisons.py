@@ -94,7 +94,7 @@ def published_support(
     key = [
         Key("interval", "posterior median and 95 % interval"),
         Key("dim", "difference of the printed means, 95 % confidence interval"),
-        Key("printed", "support as printed; red where it contradicts the means"),
+        Key("printed", "support as printed; red and ≠: contradicts the means"),
     ]
     key += [IMPOSSIBLE_KEY] if scale.ends != (0, 100) else []
     said = [f"{r.label}: {', '.join(text for text, _ in r.words)}" for r in rows if r.words]
@@ -131,7 +131,7 @@ def _published_row(row: pd.Series, *, alone: bool) -> Row:
     words = [(percent_words(mark) if mark else "no posterior", POSTERIOR)]
     words += [(percent_words(dim), DIM)] if dim else []
     if np.isfinite(printed):
-        words.append((f"printed {100 * printed:.1f} %", ALARM if flag else INK))
+        words.append((f"printed {100 * printed:.1f} %{' ≠' if flag else ''}", ALARM if flag else INK))
     note = "; ".join(part for part in (str(row["used"] or ""), flag) if part)
     label = str(row["group"]) if alone and row["group"] == row["level"] else str(row["level"])
     return Row(

@@ -15,6 +15,7 @@ from bayes_listexp.figures.style import (
     DIM,
     EDGE,
     FADED,
+    FALL,
     GREY,
     INK,
     LINE,
@@ -293,7 +294,7 @@ def _draw_density(axes: Axes, draws: NDArray[np.float64], y: float, scale: Scale
         axes.fill_between(x, y, edge, color=TINT, lw=0, zorder=2)
         return
     at = float(np.interp(scale.split, x, edge, left=y, right=y))
-    for side, colour in ((x < scale.split, TINT), (x > scale.split, FADED)):
+    for side, colour in ((x < scale.split, FALL), (x > scale.split, FADED)):
         if side.any():
             order = np.argsort(np.append(x[side], scale.split))
             axes.fill_between(

@@ -21,6 +21,7 @@ from bayes_listexp.errors import InputError
 WIDTH = 4.8  # inches: fits a text column on paper, and stays legible when scaled to a phone
 POSTERIOR = "#1b4f8a"
 TINT = "#c5d6ea"  # the posterior's density
+FALL = "#8fb0d6"  # the part of a density below zero
 FADED = "#e3e3e3"  # a density's other side
 DIM = "#a8430b"  # difference in means
 INK = "#1a1a1a"

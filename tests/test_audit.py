@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 import bayes_listexp
-from bayes_listexp.audit import audit
-from bayes_listexp.audit_answers import audit_counts, audit_shares
-from bayes_listexp.granularity import arm_size_pairs, group_sizes, totals
-from bayes_listexp.printed import parse_printed
-from bayes_listexp.published import parse_published, read_published
-from bayes_listexp.published_answers import (
+from bayes_listexp.published.answers import (
     Claim,
     PublishedShare,
     read_claims,
     read_published_counts,
     read_shares,
 )
+from bayes_listexp.published.audit import audit
+from bayes_listexp.published.audit_answers import audit_counts, audit_shares
+from bayes_listexp.published.granularity import arm_size_pairs, group_sizes, totals
+from bayes_listexp.published.printed import parse_printed
+from bayes_listexp.published.table import parse_published, read_published
 
 DATA = Path(bayes_listexp.__file__).parent / "data"
 

@@ -1,11 +1,11 @@
 """What must hold of every response model with every family of control counts: a new file is tested by being there."""
 
 import numpy as np
-import oracle
 import pytensor
 import pytensor.tensor as pt
 import pytest
 
+import oracle
 from bayes_listexp import responses
 from bayes_listexp.control_counts import FAMILIES, log_choose, shape_basis
 from bayes_listexp.errors import InputError

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from conftest import SHARED
 
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
 from bayes_listexp.model import Specification, blueprint, build_model
+from conftest import SHARED
 
 RACE = "1 + south + age + male + college"
 AFFIRM = "1 + age + college + male + south"

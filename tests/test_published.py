@@ -6,9 +6,9 @@ import pytest
 
 import bayes_listexp
 from bayes_listexp.errors import InputError
-from bayes_listexp.printed import parse_printed
-from bayes_listexp.published import PublishedSupport, parse_published, read_published, total_only
-from bayes_listexp.published_answers import read_claims, read_published_counts, read_shares
+from bayes_listexp.published.answers import read_claims, read_published_counts, read_shares
+from bayes_listexp.published.printed import parse_printed
+from bayes_listexp.published.table import PublishedSupport, parse_published, read_published, total_only
 
 DATA = Path(bayes_listexp.__file__).parent / "data"
 HEADER = "group,level,share,mean_control,mean_treatment,support"

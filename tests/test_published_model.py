@@ -9,16 +9,16 @@ import pytest
 
 import bayes_listexp
 from bayes_listexp.errors import InputError
-from bayes_listexp.list_moments import USUAL_RATIO, control_variance, treatment_variance, usual_difference_se
-from bayes_listexp.published import PublishedSupport, parse_published, read_published
-from bayes_listexp.published_layout import complete_use, default_use, lay_out
-from bayes_listexp.published_model import build_published_model, fit_published, spread_around
-from bayes_listexp.published_results import (
+from bayes_listexp.published.layout import complete_use, default_use, lay_out
+from bayes_listexp.published.list_moments import USUAL_RATIO, control_variance, treatment_variance, usual_difference_se
+from bayes_listexp.published.model import build_published_model, fit_published, spread_around
+from bayes_listexp.published.results import (
     change_summary,
     design_based_change,
     published_change,
     support_table,
 )
+from bayes_listexp.published.table import PublishedSupport, parse_published, read_published
 from bayes_listexp.sampling import Sampler
 
 CSTO = read_published(Path(bayes_listexp.__file__).parent / "data" / "csto_table1_2022-09.csv", J=4, N=400)
@@ -154,7 +154,7 @@ def test_design_based_change():
 
 @pytest.mark.slow
 def test_sampling_is_clean(csto_fit):
-    posterior = csto_fit["posterior"].to_dataset().reset_coords(["group", "level", "used"], drop=True)
+    posterior = csto_fit["posterior"].to_dataset()
     halves = posterior["support"].to_numpy().reshape(8, 250, -1)
     within, between = halves.var(axis=1, ddof=1).mean(axis=0), halves.mean(axis=1).var(axis=0, ddof=1)
     assert np.sqrt(249 / 250 + between / within).max() < 1.03  # split r_hat of 4 x 500 draws; 1.01 at the defaults

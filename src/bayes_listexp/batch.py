@@ -8,24 +8,27 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import xarray as xr
 
 from bayes_listexp import report as reporting
-from bayes_listexp.audit import audit
-from bayes_listexp.audit_answers import audit_shares
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import prevalence, summarise
+from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
-from bayes_listexp.published_answers import read_shares
-from bayes_listexp.published_model import fit_published
+from bayes_listexp.published.answers import Claim, read_claims, read_shares
+from bayes_listexp.published.audit import audit
+from bayes_listexp.published.audit_answers import audit_shares
+from bayes_listexp.published.model import fit_published
+from bayes_listexp.published.table import total_only
 from bayes_listexp.published_report import Published, published_report
 from bayes_listexp.published_report import result_tables as published_tables
 from bayes_listexp.report import Report, render_report
 from bayes_listexp.sampling import Sampler
-from bayes_listexp.spec import Spec, fit_arguments, published_of, resolve_path, study_of
+from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import Survey, survey_report
 from bayes_listexp.survey_report import result_tables as survey_tables
@@ -79,46 +82,75 @@ def load_tree(path: Path) -> xr.DataTree:
         raise InputError(f"{file}: not a readable fit ({error}). Run `bayes-listexp fit` again.") from error
 
 
-def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> tuple[dict[str, xr.DataTree], Report, list[Table], dict[str, Any]]:
+class Made(NamedTuple):
+    """What a spec gives: fits by name, the report, its tables, and a summary."""
+
+    trees: dict[str, xr.DataTree]
+    page: Report
+    tables: list[Table]
+    summary: dict[str, Any]
+
+
+def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     study, simulated = study_of(spec)
     arguments = fit_arguments(spec)
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
     data = str(study.source["sha256"])
-    trees = {"fit": _fitted("fit", target, _key(data, arguments), lambda: fit(study, **arguments), say)}
+    trees = {"fit": _fitted("fit", target, _key(data, arguments), partial(fit, study, **arguments), say)}
     alternatives = {}
     for i, alternative in enumerate(settings.get("alternatives", [])):
         changed = {**arguments, **{k: v for k, v in alternative.items() if k != "name"}}
         name = f"alternative_{i + 1}"
-        trees[name] = _fitted(name, target, _key(data, changed), lambda changed=changed: fit(study, **changed), say,
+        trees[name] = _fitted(name, target, _key(data, changed), partial(fit, study, **changed), say,
                               str(alternative["name"]))
         alternatives[str(alternative["name"])] = trees[name]
-    waves = tuple(settings.get("change", study.waves[:1] + study.waves[-1:] if len(study.waves) > 1 else ()))
-    survey = Survey(study, trees["fit"], spec.title, settings.get("by", []), waves if len(waves) == 2 else None, alternatives,
+    survey = Survey(study, trees["fit"], spec.title, settings.get("by", []), _waves(spec, study), alternatives,
                     simulated.truth if simulated else None, _command(spec))
     overall = summarise(prevalence(trees["fit"], by=[study.wave] if study.waves and study.wave else ()))
     page = survey_report(survey)
     summary = {"title": spec.title, "headline": page.headline, "prevalence": overall.to_dict("records"),
                "converged": page.alarm is None, "exclusions": fact(trees["fit"], "exclusions")}
-    return trees, page, survey_tables(survey), summary
+    return Made(trees, page, survey_tables(survey), summary)
 
 
-def _published(spec: Spec, target: Path, progress: bool, say: Say) -> tuple[dict[str, xr.DataTree], Report, list[Table], dict[str, Any]]:
+def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     table, later = published_of(spec)
-    data = spec.table("data")
-    findings = audit(table)
-    sample = spec.table("sample")
+    data, sample = spec.table("data"), spec.table("sample")
     seed = sample.pop("seed", 1)
-    key = _key(table.sha256, {"use": data.get("use"), "later": repr(later), "sample": sample, "seed": seed, "J": table.J, "N": table.N})
-    tree = _fitted("fit", target, key, lambda: fit_published(table, use=data.get("use"), later=later, seed=seed,
-                                                             sampler=Sampler(**sample, progress=progress)), say)
-    others = [(name.removeprefix("bundled:"), audit_shares(read_shares(resolve_path(spec, name)))) for name in data.get("shares", [])]
-    published = Published(table, findings, tree, spec.title, data.get("sensitive_item", "the sensitive item"), later, others,
-                          data.get("sources", []), _command(spec))
+    sampler = Sampler(**sample, progress=progress)
+    findings = audit(table, claims=_claims(spec, data))
+    trees = {}
+    for name, part, use in (("total", total_only(table), None), ("fit", table, data.get("use"))):
+        key = _key(table.sha256, {"rows": len(part.rows), "use": use, "later": repr(later), "sample": sample, "seed": seed,
+                                  "J": table.J, "N": table.N})
+        trees[name] = _fitted(
+            name, target, key,
+            partial(fit_published, part, use=use, later=later, seed=seed, sampler=sampler), say,
+            "the total row" if name == "total" else "all rows")
+    others = [(name.removeprefix(BUNDLED), audit_shares(read_shares(resolve_path(spec, name)))) for name in data.get("shares", [])]
+    published = Published(
+        table, findings, trees["total"], trees["fit"], spec.title, data.get("sensitive_item", "the sensitive item"), later,
+        others, data.get("sources", []), _command(spec))
     page = published_report(published)
     summary = {"title": spec.title, "headline": page.headline, "converged": page.alarm is None,
                "findings": [f.text for f in findings if not f.passed]}
-    return {"fit": tree}, page, published_tables(published), summary
+    return Made(trees, page, published_tables(published), summary)
+
+
+def _claims(spec: Spec, data: Mapping[str, Any]) -> list[Claim]:
+    """What the text says beside the table, to be held against it."""
+    return [claim for name in data.get("claims", []) for claim in read_claims(resolve_path(spec, name))]
+
+
+def _waves(spec: Spec, study: ListExperiment) -> tuple[str, str] | None:
+    """The two waves of the change: those of the spec, else the first and the last, else none."""
+    given = spec.table("report").get("change")
+    if given is None:
+        return (study.waves[0], study.waves[-1]) if len(study.waves) > 1 else None
+    if len(given) != 2 or any(wave not in study.waves for wave in given):
+        raise InputError(f"{spec.path}: [report] change = {given!r} must name two of the waves: {', '.join(study.waves) or 'none'}.")
+    return str(given[0]), str(given[1])
 
 
 def _fitted(name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = "") -> xr.DataTree:

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import chi2_contingency
 
-
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
 

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from bayes_listexp.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bayes_listexp.checks import Check
 
@@ -33,10 +33,10 @@ def audit(table: str, *, J: Annotated[int | None, Parameter(name=["--J", "-J"])]
     N: Number of respondents (tables of means).
     shares: The table holds shares of answers (question, answer, share).
     """
-    from bayes_listexp.audit import audit as audit_means
-    from bayes_listexp.audit_answers import audit_counts, audit_shares
-    from bayes_listexp.published import read_published
-    from bayes_listexp.published_answers import read_published_counts, read_shares
+    from bayes_listexp.published.answers import read_published_counts, read_shares
+    from bayes_listexp.published.audit import audit as audit_means
+    from bayes_listexp.published.audit_answers import audit_counts, audit_shares
+    from bayes_listexp.published.table import read_published
     from bayes_listexp.spec import BUNDLED, bundled
 
     path = bundled(table.removeprefix(BUNDLED)) if table.startswith(BUNDLED) else Path(table)
@@ -64,8 +64,8 @@ def check(spec: Path) -> int:
     ----------
     spec: A TOML spec.
     """
-    from bayes_listexp.audit import audit as audit_means
     from bayes_listexp.checks import design_checks
+    from bayes_listexp.published.audit import audit as audit_means
     from bayes_listexp.spec import published_of, read_spec, study_of
 
     read = read_spec(spec)
@@ -156,7 +156,7 @@ def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
     return FINE if converged else FAILED
 
 
-def _say(quiet: bool):  # noqa: ANN202
+def _say(quiet: bool) -> Callable[[str], None]:
     return (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
 
 

@@ -51,7 +51,7 @@ def _tilted(eta: Any, log_weights: Any, J: int) -> Any:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def binomial(eta: Any, parameter: Any, J: int) -> Any:  # noqa: ARG001 (the families share a signature)
+def binomial(eta: Any, parameter: Any, J: int) -> Any:
     """J independent items of equal popularity, logit ``eta``."""
     return _tilted(eta, log_choose(J), J)
 

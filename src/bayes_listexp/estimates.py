@@ -63,7 +63,8 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
 
 def trait_probability(tree: xr.DataTree) -> xr.DataArray:
     """P(trait = 1 | answer, arm, x) for every observed pattern: dims (chain, draw, pattern), with the pattern's covariates,
-    arm, answer and number of respondents as coordinates."""
+    arm, answer and number of respondents as coordinates.
+    """
     plan = stored.blueprint_of(tree)
     observed = predictive.patterns(plan)
     draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())

@@ -72,7 +72,8 @@ class Blueprint:
 
 class Predictions(NamedTuple):
     """What the model says about cells: the logit prevalence (..., cell), P(trait, count | cell) as ``states``
-    (..., cell, trait, count), and the logits of the lapse probabilities, each (..., cell)."""
+    (..., cell, trait, count), and the logits of the lapse probabilities, each (..., cell).
+    """
 
     trait: Any
     states: Any
@@ -313,10 +314,10 @@ def _as_data(name: str, matrices: Matrices) -> Matrices:
 def _observe(name: str, counts: Any, probabilities: Any, *, dims: tuple[str, str]) -> None:
     """A table of counts as an observed variable, drawn as one multinomial per cell."""
 
-    def logp(value: Any, probabilities: Any, size_of_cell: Any) -> Any:  # noqa: ARG001 (PyMC passes all arguments)
+    def logp(value: Any, probabilities: Any, size_of_cell: Any) -> Any:
         return answer_log_likelihood(value, probabilities)
 
-    def random(probabilities: Any, size_of_cell: Any, rng: Any = None, size: Any = None) -> Any:  # noqa: ARG001
+    def random(probabilities: Any, size_of_cell: Any, rng: Any = None, size: Any = None) -> Any:
         return rng.multinomial(size_of_cell, probabilities / probabilities.sum(axis=-1, keepdims=True))
 
     pm.CustomDist(name, probabilities, counts.sum(axis=-1), logp=logp, random=random, observed=counts, dims=dims,

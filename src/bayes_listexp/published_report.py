@@ -9,24 +9,30 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import norm
 
 from bayes_listexp import figures
-from bayes_listexp.checks import Check, converged, convergence
+from bayes_listexp.checks import Check, convergence
 from bayes_listexp.figures.survey import probability_words
-from bayes_listexp.findings import Finding
-from bayes_listexp.published import PublishedSupport, PublishedTable
-from bayes_listexp.published_results import change_summary, design_based_change, published_change, support_table
-from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, figure
+from bayes_listexp.published.findings import Finding
+from bayes_listexp.published.results import change_summary, design_based_change, published_change, support_table
+from bayes_listexp.published.table import TOTAL, PublishedSupport, PublishedTable, total_only
+from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Subheading, figure
 from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
 
 USED = {"means": "means", "support": "printed support", "exclude": "not used"}
 
 
 class Published(NamedTuple):
-    """What the report is made from: the table, its audit, its fit, the later wave, and audits of further tables by name."""
+    """What the report is made from: the table, its audit, two fits, the later wave, and audits of further tables by name.
+
+    ``total_tree`` is the fit of the total row alone and carries the headline and the change; ``tree`` is the fit of all rows,
+    whose groups cohere with the total. They differ where the groups pull the total, as contradictory rows do.
+    """
 
     table: PublishedTable
     findings: Sequence[Finding]
+    total_tree: xr.DataTree
     tree: xr.DataTree
     title: str
     sensitive_item: str
@@ -41,8 +47,8 @@ def published_report(published: Published) -> Report:
     sections = [_data(published), _audit(published), _support(published)]
     sections += [_change(published)] if published.later else []
     sections += [_model(published), _methods(published)]
-    alarm = None if converged(published.tree) else (
-        "This fit must not be published as it is. " + " ".join(c.text for c in convergence(published.tree) if c.passed is False))
+    failed = [c.text for tree in (published.total_tree, published.tree) for c in convergence(tree) if c.passed is False]
+    alarm = "This fit must not be published as it is. " + " ".join(failed) if failed else None
     return Report(title=published.title, subtitle=f"{published.table.name}: {published.sensitive_item}", headline=headline(published),
                   sections=tuple(sections), alarm=alarm,
                   facts=(("Seed", str(published.tree.attrs["seed"])), ("Table (SHA-256)", published.table.sha256)))
@@ -50,14 +56,14 @@ def published_report(published: Published) -> Report:
 
 def headline(published: Published) -> str:
     """The result in one sentence, with its interval."""
-    total = support_table(published.tree, published.table).iloc[_total(published)]
+    total = support_table(published.total_tree, total_only(published.table)).iloc[0]
     text = (f"{published.table.name}: the printed means put support at {100 * total['median']:.0f} % "
             f"({100 * total['lower']:.0f} to {100 * total['upper']:.0f} % with probability 95 %)")
     contradictions = sum(1 for f in published.findings if not f.passed and f.severity == "contradiction")
     text += f"; the audit found {contradictions} contradictions in the table" if contradictions else ""
     if not published.later:
         return text + "."
-    moved = change_summary(published_change(published.tree))
+    moved = change_summary(published_change(published.total_tree))
     return (f"{text}. By {published.later.label} it changed by {100 * moved['median']:+.0f} points "
             f"({100 * moved['lower']:+.0f} to {100 * moved['upper']:+.0f}); the probability that it fell at all is "
             f"{probability_words(moved['p_decline'])}, that it fell by 20 points or more {probability_words(moved['p_decline_at_least'])}.")
@@ -65,8 +71,14 @@ def headline(published: Published) -> str:
 
 def result_tables(published: Published) -> list[Table]:
     """Every table of results, as it stands in the report, for files of their own."""
-    sections = [_audit(published), _support(published), *([_change(published)] if published.later else [])]
-    return [block for section in sections for block in section.blocks if isinstance(block, Table)]
+    sections = [_support(published), *([_change(published)] if published.later else [])]
+    tables = [block for section in sections for block in section.blocks if isinstance(block, Table)]
+    return [_findings_table(published.findings), *tables]
+
+
+def _findings_table(findings: Sequence[Finding]) -> Table:
+    rows = [(f.check, ", ".join(f.rows), "passed" if f.passed else f.severity, f.size, f.text) for f in findings]
+    return Table("audit", pd.DataFrame(rows, columns=["check", "rows", "outcome", "size", "text"]), "Audit of the table")
 
 
 def _data(published: Published) -> Section:
@@ -89,13 +101,8 @@ def _data(published: Published) -> Section:
 def _audit(published: Published) -> Section:
     failed = [f for f in published.findings if not f.passed]
     blocks: list[Block] = [CheckList([_as_check(f) for f in published.findings])]
-    if failed:
-        frame = pd.DataFrame([(f.check, ", ".join(f.rows), f.severity, f.text) for f in failed],
-                             columns=["check", "rows", "severity", "finding"])
-        blocks.append(Table("findings", frame, "What the audit found", (Text("check", "Check"), Text("rows", "Rows"),
-                                                                        Text("severity", "Kind"), Text("finding", "Finding"))))
     for name, findings in published.other_audits:
-        blocks.append(Paragraph(f"Further table: {name}"))
+        blocks.append(Subheading(f"Further table: {name}"))
         blocks.append(CheckList([_as_check(f) for f in findings]))
     lead = ("Each printed number stands for the interval it was rounded from. "
             + (f"{len(failed)} checks failed." if failed else "The table agrees with itself."))
@@ -104,7 +111,7 @@ def _audit(published: Published) -> Section:
 
 def _as_check(finding: Finding) -> Check:
     outcome = True if finding.passed else (None if finding.severity == "note" else False)
-    return Check(finding.check, ", ".join(finding.rows), outcome, finding.size, None, finding.text)
+    return Check(finding.check, finding.check[0].upper() + finding.check[1:], outcome, finding.size, None, finding.text)
 
 
 def _support(published: Published) -> Section:
@@ -121,12 +128,16 @@ def _support(published: Published) -> Section:
 
 
 def _support_rows(published: Published) -> pd.DataFrame:
-    rows = support_table(published.tree, published.table)
-    half = 1.959964 * rows["difference_se"]
-    flags = {row.name: _flag(published.findings, row.name) for row in published.table.rows}
+    alone = support_table(published.total_tree, total_only(published.table))
+    groups = support_table(published.tree, published.table)
+    is_total = groups["group"] == TOTAL
+    groups.loc[is_total, "level"] = "all, made coherent with the groups"
+    rows = pd.concat([alone, groups[is_total], groups[~is_total]], ignore_index=True)
+    half = norm.ppf(0.975) * rows["difference_se"]
+    names = np.where(rows["group"] == TOTAL, TOTAL, rows["group"] + ": " + rows["level"])
     return rows.assign(dim=rows["difference"], dim_lower=rows["difference"] - half, dim_upper=rows["difference"] + half,
                        printed=rows["printed_support"], used=rows["used"].map(USED),
-                       flag=[flags[row.name] for row in published.table.rows])
+                       flag=[_flag(published.findings, name) for name in names])
 
 
 def _flag(findings: Sequence[Finding], row: str) -> str:
@@ -135,8 +146,8 @@ def _flag(findings: Sequence[Finding], row: str) -> str:
 
 def _change(published: Published) -> Section:
     assert published.later is not None
-    change = published_change(published.tree)
-    moved = change_summary(change)
+    change = published_change(published.total_tree)
+    moved, coherent = change_summary(change), change_summary(published_change(published.tree))
     dim = design_based_change(published.table, published.later)
     smallest = dim.iloc[[0]][["estimate", "lower", "upper"]]
     fig = figures.change_between_waves(change["change"], smallest, waves=(published.table.name, published.later.label),
@@ -144,7 +155,10 @@ def _change(published: Published) -> Section:
     facts = Facts((("Change (median)", f"{100 * moved['median']:+.0f} points"),
                    ("95 % interval", f"{100 * moved['lower']:+.0f} to {100 * moved['upper']:+.0f} points"),
                    ("P(decline)", probability_words(moved["p_decline"])),
-                   ("P(decline of 20 points or more)", probability_words(moved["p_decline_at_least"]))))
+                   ("P(decline of 20 points or more)", probability_words(moved["p_decline_at_least"])),
+                   ("With the total made coherent with its groups", f"{100 * coherent['median']:+.0f} points "
+                    f"({100 * coherent['lower']:+.0f} to {100 * coherent['upper']:+.0f}), P(decline) "
+                    f"{probability_words(coherent['p_decline'])}")))
     columns = (Number("N", "N of the later wave"), Points("estimate", "Change", 1), Points("se", "s.e.", 1), Number("z", "z", 2),
                Interval("lower", "upper", "95 % interval", points=True), Number("p_value", "p (two-sided)", 3),
                Percent("p_decline", "P(decline), normal"))
@@ -154,11 +168,13 @@ def _change(published: Published) -> Section:
 
 
 def _model(published: Published) -> Section:
-    posterior = published.tree["posterior"].to_dataset()
+    posterior = published.total_tree["posterior"].to_dataset()
     scalar = [name for name in ("variance_ratio", "correlation", "control_share") if name in posterior and posterior[name].ndim == 2]
     rows = [(name, float(posterior[name].mean()), *(float(q) for q in np.quantile(posterior[name], [0.025, 0.975]))) for name in scalar]
     frame = pd.DataFrame(rows, columns=["parameter", "mean", "lower", "upper"])
-    blocks: list[Block] = [CheckList(convergence(published.tree))]
+    checks = [check._replace(name=f"{check.name} ({name})") for name, tree in
+              (("total", published.total_tree), ("groups", published.tree)) for check in convergence(tree)]
+    blocks: list[Block] = [CheckList(checks)]
     if len(frame):
         blocks.append(Table("nuisance", frame, "What had to be assumed because it is not printed (posterior)",
                             (Text("parameter", "Parameter"), Number("mean", "Mean", 2), Number("lower", "2.5 %", 2), Number("upper", "97.5 %", 2))))
@@ -166,7 +182,7 @@ def _model(published: Published) -> Section:
 
 
 def _methods(published: Published) -> Section:
-    attrs: dict[str, Any] = dict(published.tree.attrs)
+    attrs = published.tree.attrs
     low, high = published.later.respondents if published.later else (0, 0)
     text = (f"Support was estimated from the printed means of both arms (J = {published.table.J}, N = {published.table.N}). The printed digits "
             "stand for the interval they were rounded from. Variances are not printed: the control variance is the binomial's at the same "
@@ -178,7 +194,3 @@ def _methods(published: Published) -> Section:
     return Section("methods", "Methods and reproduction", "Ready to paste; every number above is computed by the command below.",
                    (Code("Methods paragraph, to paste", text), Code("To reproduce", published.command, "sh"),
                     Items(tuple(f"{k} {v}" for k, v in versions.items()) or ("see fit.nc",))))
-
-
-def _total(published: Published) -> int:
-    return next(i for i, row in enumerate(published.table.rows) if row.name == published.table.total.name)

@@ -47,7 +47,8 @@ class Mode(NamedTuple):
 
 def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
     """Compile the model's log density and gradient. Data enter as shared variables, so the compiled code is cached on
-    disk and serves later processes and other data of the same shape of model."""
+    disk and serves later processes and other data of the same shape of model.
+    """
     function = model.logp_dlogp_function(ravel_inputs=True, mode=mode)
     function.set_extra_values({})
     compiled = function._pytensor_function

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from bayes_listexp import responses
 from bayes_listexp.errors import InputError
 from bayes_listexp.likelihood import arm_slices, report_tables
-from bayes_listexp.published import PublishedTable
+from bayes_listexp.published.table import PublishedTable
 
 WAVES = ("2022-09", "2022-11")
 EDUCATION = ("7th grade or lower", "secondary 8-9th grade", "full general secondary", "secondary specialised",

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.published import PublishedSupport, PublishedTable, read_published
+from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey

@@ -31,7 +31,7 @@ class Survey(NamedTuple):
     title: str
     by: Sequence[str] = ()
     waves: tuple[str, str] | None = None
-    alternatives: Mapping[str, xr.DataTree] = {}  # noqa: RUF012 (never changed)
+    alternatives: Mapping[str, xr.DataTree] = {}
     truth: pd.DataFrame | None = None
     command: str = ""
 
@@ -156,7 +156,7 @@ def _estimands(survey: Survey, along: Sequence[str]) -> Table:
     if survey.study.population is not None:
         choices.append(("population (poststratified)", estimates.prevalence(tree, by=along, population="frame")))
     frame = pd.concat([estimates.summarise(draws).assign(estimand=name) for name, draws in choices], ignore_index=True)
-    columns = (Text("estimand", "Estimand"), *(Text(name, name.capitalize()) for name in along), Percent("median", "Support", 1),
+    columns: tuple[Any, ...] = (Text("estimand", "Estimand"), *(Text(name, name.capitalize()) for name in along), Percent("median", "Support", 1),
                Interval("lower", "upper", "95 % interval"))
     return Table("estimands", frame, "The same posterior on different populations", columns,
                  "Three questions that are often mixed up: people with these covariates, these very respondents, and the population.")

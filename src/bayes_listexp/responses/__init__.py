@@ -25,7 +25,7 @@ class Lapse(NamedTuple):
     prior: Prior
 
 
-def truthful_rule(count: int, trait: int, treated: int, J: int) -> int:  # noqa: ARG001 (all rules take the same four)
+def truthful_rule(count: int, trait: int, treated: int, J: int) -> int:
     """The rule of the design: report the control items that apply, plus the sensitive item if it is on the list."""
     return count + trait * treated
 

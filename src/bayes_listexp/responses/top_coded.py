@@ -4,7 +4,7 @@ from bayes_listexp.priors import Prior
 from bayes_listexp.responses import Lapse
 
 
-def top_rule(count: int, trait: int, treated: int, J: int) -> int:  # noqa: ARG001 (all rules take the same four)
+def top_rule(count: int, trait: int, treated: int, J: int) -> int:
     """Answer the length of the list whatever applies."""
     return J + treated
 

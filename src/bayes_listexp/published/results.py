@@ -10,9 +10,9 @@ import xarray as xr
 from scipy import stats
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.list_moments import usual_difference_se
-from bayes_listexp.published import PublishedRow, PublishedSupport, PublishedTable
-from bayes_listexp.published_row import difference_interval, expected_sizes
+from bayes_listexp.published.list_moments import usual_difference_se
+from bayes_listexp.published.row import difference_interval, expected_sizes
+from bayes_listexp.published.table import PublishedRow, PublishedSupport, PublishedTable
 
 INTERVAL = (0.025, 0.975)  # equal-tailed 95 %
 NORMAL_95 = float(stats.norm.ppf(0.975))

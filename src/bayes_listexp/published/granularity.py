@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from bayes_listexp.printed import Printed
+from bayes_listexp.published.printed import Printed
 
 ARM_RANGE = 0.999  # probability that the range of arm sizes covers, when respondents are assigned by a fair coin
 LARGEST_ARM = 5_000  # beyond it every mean with up to three decimals is possible

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bayes_listexp.findings import Finding, failed, passed, percent, rows_text
-from bayes_listexp.granularity import (
+from bayes_listexp.published.findings import Finding, failed, passed, percent, rows_text
+from bayes_listexp.published.granularity import (
     LARGEST_ARM,
     Totals,
     arm_size_pairs,
@@ -11,8 +11,8 @@ from bayes_listexp.granularity import (
     support_possible,
     totals,
 )
-from bayes_listexp.published import PublishedRow, PublishedTable
-from bayes_listexp.published_row import expected_sizes, support_gap
+from bayes_listexp.published.row import expected_sizes, support_gap
+from bayes_listexp.published.table import PublishedRow, PublishedTable
 
 COMBINATIONS = 100  # sums of answers per pair of arm sizes above which the printed support excludes nothing
 

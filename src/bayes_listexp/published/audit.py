@@ -6,14 +6,14 @@ place), and, where respondents fall into arms by chance, the range that chance a
 
 from collections.abc import Iterable
 
-from bayes_listexp.audit_groups import copied_rows, group_totals, share_sums
-from bayes_listexp.audit_sizes import given_arm_sizes, granularity
-from bayes_listexp.findings import EPSILON, Finding, failed, in_order, passed, percent, points, rows_text
-from bayes_listexp.list_moments import usual_difference_se
-from bayes_listexp.printed import Printed
-from bayes_listexp.published import PublishedTable
-from bayes_listexp.published_answers import Claim
-from bayes_listexp.published_row import difference_interval, expected_sizes, support_gap
+from bayes_listexp.published.answers import Claim
+from bayes_listexp.published.audit_groups import copied_rows, group_totals, share_sums
+from bayes_listexp.published.audit_sizes import given_arm_sizes, granularity
+from bayes_listexp.published.findings import EPSILON, Finding, failed, in_order, passed, percent, points, rows_text
+from bayes_listexp.published.list_moments import usual_difference_se
+from bayes_listexp.published.printed import Printed
+from bayes_listexp.published.row import difference_interval, expected_sizes, support_gap
+from bayes_listexp.published.table import PublishedTable
 
 CROWDED = 0.10  # share of respondents who must be at a limit of the list before the audit warns
 

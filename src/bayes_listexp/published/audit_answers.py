@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from bayes_listexp.findings import EPSILON, Finding, failed, in_order, passed, percent, points
-from bayes_listexp.printed import Printed
-from bayes_listexp.published_answers import ARMS, Claim, PublishedShare
+from bayes_listexp.published.answers import ARMS, Claim, PublishedShare
+from bayes_listexp.published.findings import EPSILON, Finding, failed, in_order, passed, percent, points
+from bayes_listexp.published.printed import Printed
 
 ONE_LIST = ["study", "group", "direct"]  # the columns that tell lists and subgroups apart
 

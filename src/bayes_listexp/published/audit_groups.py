@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from bayes_listexp.findings import EPSILON, Finding, Severity, failed, passed, percent, points, rows_text
-from bayes_listexp.list_moments import USUAL_RATIO, control_variance
-from bayes_listexp.printed import Printed
-from bayes_listexp.published import PublishedRow, PublishedTable
+from bayes_listexp.published.findings import EPSILON, Finding, Severity, failed, passed, percent, points, rows_text
+from bayes_listexp.published.list_moments import USUAL_RATIO, control_variance
+from bayes_listexp.published.printed import Printed
+from bayes_listexp.published.table import PublishedRow, PublishedTable
 
 FALSE_ALARMS = 0.05  # chance that a sound table fails any check in which chance has a say (Bonferroni)
 IMPOSSIBLE = 1e-6  # probability below which chance no longer counts as an explanation

@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bayes_listexp.audit_groups import compare_with_total, copied_pairs, remainder
 from bayes_listexp.errors import InputError
-from bayes_listexp.findings import EPSILON
-from bayes_listexp.published import PublishedRow, PublishedTable
-from bayes_listexp.published_row import difference_interval, expected_sizes, support_gap
+from bayes_listexp.published.audit_groups import compare_with_total, copied_pairs, remainder
+from bayes_listexp.published.findings import EPSILON
+from bayes_listexp.published.row import difference_interval, expected_sizes, support_gap
+from bayes_listexp.published.table import PublishedRow, PublishedTable
 
 Use = Literal["means", "support", "exclude"]
 UNREPORTED = "unreported"  # the level that stands for respondents no row of a variable reports

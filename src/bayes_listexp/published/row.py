@@ -1,8 +1,8 @@
 """What follows from one printed row: its difference in means, its arm sizes, whether its support agrees."""
 
-from bayes_listexp.findings import EPSILON
-from bayes_listexp.printed import Printed
-from bayes_listexp.published import PublishedRow
+from bayes_listexp.published.findings import EPSILON
+from bayes_listexp.published.printed import Printed
+from bayes_listexp.published.table import PublishedRow
 
 
 def support_gap(row: PublishedRow) -> float:

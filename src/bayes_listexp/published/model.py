@@ -39,10 +39,10 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.gradient import disconnected_grad
 
-from bayes_listexp.audit import audit
-from bayes_listexp.list_moments import LOG_RATIO_MEAN, LOG_RATIO_SD, control_variance, treatment_variance
-from bayes_listexp.published import PublishedSupport, PublishedTable
-from bayes_listexp.published_layout import Layout, Use, complete_use, lay_out, rounding_variance
+from bayes_listexp.published.audit import audit
+from bayes_listexp.published.layout import Layout, Use, complete_use, lay_out, rounding_variance
+from bayes_listexp.published.list_moments import LOG_RATIO_MEAN, LOG_RATIO_SD, control_variance, treatment_variance
+from bayes_listexp.published.table import PublishedSupport, PublishedTable
 from bayes_listexp.sampling import Sampler, compile_density, constrain, sample_nuts
 
 NEWTON_STEPS = 5  # with the last step off by less than 0.002 for the most extreme of 100,000 prior draws
@@ -69,12 +69,7 @@ def fit_published(
     decided = complete_use(table, use)
     model = build_published_model(table, decided, later)
     draws, stats = sample_nuts(compile_density(model), sampler, seed)
-    rows = {
-        "group": ("row", [row.group for row in table.rows]),
-        "level": ("row", [row.level for row in table.rows]),
-        "used": ("row", [decided[row.name] for row in table.rows]),
-    }
-    tree = xr.DataTree.from_dict({"posterior": constrain(model, draws).assign_coords(rows), "sample_stats": stats})
+    tree = xr.DataTree.from_dict({"posterior": constrain(model, draws), "sample_stats": stats})
     tree.attrs = _attributes(table, decided, later, seed)
     return tree
 

@@ -1,7 +1,7 @@
 """Published tables of list experiments: means by arm, shares and supports, as printed.
 
 Nothing here corrects a number; `bayes_listexp.audit` says what is wrong with a table and
-`bayes_listexp.published_model` what it is worth.
+`bayes_listexp.published.model` what it is worth.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.printed import Printed, parse_printed, parse_share, read_records, read_text
+from bayes_listexp.published.printed import Printed, parse_printed, parse_share, read_records, read_text
 
 TOTAL = "all"  # the group of the row that stands for all respondents
 TABLE_COLUMNS = ("group", "level", "mean_control", "mean_treatment")

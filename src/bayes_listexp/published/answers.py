@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.printed import Printed, parse_printed, parse_share, read_records, read_text
+from bayes_listexp.published.printed import Printed, parse_printed, parse_share, read_records, read_text
 
 COUNT_COLUMNS = ("study", "group", "direct", "n_control_items", "arm", "item_count", "n")
 ARMS = ("control", "treatment")

@@ -1,0 +1,1 @@
+"""Published tables of list experiments: read with their printed precision, audited, and turned into posteriors."""

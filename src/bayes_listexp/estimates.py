@@ -14,7 +14,7 @@ from bayes_listexp import formulas, predictive, stored
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import conform
 from bayes_listexp.model import Blueprint
-from bayes_listexp.population import COUNT, average, check_frame
+from bayes_listexp.population import COUNT, average, check_frame, grouping
 
 type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
 
@@ -91,12 +91,16 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     if wave in by:
         raise InputError(f"by: a change is between waves and cannot be grouped by '{wave}'.")
     target = target_population(tree, plan, population)
+    _known(target, by)
     rows, masses = _matched(target, wave, (first, second))
+    for label, mass in zip((first, second), masses, strict=True):
+        if not mass.sum() > 0:
+            raise InputError(f"change: nobody of the {target.name} is in wave '{label}'. Give a population of that wave, "
+                             "or one without the wave column.")
     shares = [_shares(rows, mass, by) for mass in masses]
     chances = [_chances(tree, plan, rows.assign(**{wave: w})) for w in (first, second)]
-    ones = Target(rows, np.ones(len(rows)), target.name)
-    rate = _summed(tree, (shares[0] + shares[1]) / 2 * (chances[1] - chances[0]), ones, by)
-    composition = _summed(tree, (shares[1] - shares[0]) * (chances[0] + chances[1]) / 2, ones, by)
+    rate = _summed(tree, (shares[0] + shares[1]) / 2 * (chances[1] - chances[0]), rows, by)
+    composition = _summed(tree, (shares[1] - shares[0]) * (chances[0] + chances[1]) / 2, rows, by)
     out = xr.Dataset({"change": rate + composition, "rate": rate, "composition": composition})
     return out.assign_attrs(first=first, second=second, population=target.name)
 
@@ -148,7 +152,8 @@ def target_population(tree: xr.DataTree, plan: Blueprint, population: Population
         return Target(plan.cells.frame, plan.cells.weight, "weighted sample")
     if choice == "frame" and kept is not None:
         return _frame_target(kept, plan, tree.attrs["wave"])
-    reasons = {"weights": "the study has no survey weights", "frame": "no population frame was stored with the fit; give one"}
+    reasons = {"weights": "the study has no survey weights",
+               "frame": "no population frame was stored with the fit; give one"}
     raise InputError(f"population = '{choice}': {reasons.get(choice, 'say sample, weights or frame, or give a frame')}.")
 
 
@@ -189,13 +194,14 @@ def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]
     return _labelled(tree, values, index, by)
 
 
-def _summed(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]) -> xr.DataArray:
+def _summed(tree: xr.DataTree, draws: np.ndarray, rows: pd.DataFrame, by: list[str]) -> xr.DataArray:
     """Sums over the rows of each group; the draws carry shares that sum to one in a group."""
     if not by:
         return _labelled(tree, draws.sum(axis=1, keepdims=True), None, by)
-    values, index = average(draws, target.frame, target.mass, by)
-    sizes = target.frame.groupby(by, observed=True, sort=True).size().to_numpy()
-    return _labelled(tree, values * sizes, index, by)
+    codes, index = grouping(rows, by)
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(index)))
+    return _labelled(tree, np.add.reduceat(draws[:, order], starts, axis=1), index, by)
 
 
 def _labelled(tree: xr.DataTree, values: np.ndarray, index: pd.MultiIndex | None, by: list[str]) -> xr.DataArray:
@@ -246,7 +252,8 @@ def _matched(target: Target, wave: str, waves: tuple[str, str]) -> tuple[pd.Data
         return pd.DataFrame(index=[0]), masses
     codes = table.groupby(others, observed=True, sort=True, dropna=False).ngroup().to_numpy()
     rows = table.assign(_code=codes).drop_duplicates("_code").sort_values("_code")[others].reset_index(drop=True)
-    masses = [np.bincount(codes, weights=np.where(table[wave] == w, table["_mass"], 0.0), minlength=len(rows)) for w in waves]
+    masses = [np.bincount(codes, weights=np.where(table[wave] == w, table["_mass"], 0.0), minlength=len(rows))
+              for w in waves]
     return rows, masses
 
 

@@ -16,12 +16,19 @@ from formulae.parser import ParseError
 from formulae.resolver import ResolverError
 from formulae.scanner import ScanError, Scanner
 from formulae.terms import Intercept, Model
+from formulae.terms.variable import Variable
 from formulae.transforms import TRANSFORMS
 
 from bayes_listexp.errors import InputError
 
 FUNCTIONS = {"log": np.log, "log1p": np.log1p, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs}
 """What a formula may call, beside formulae's own transforms (center, scale, bs, poly, C, I, ...)."""
+
+ALLOWED = {*FUNCTIONS, *TRANSFORMS} - {"offset", "p", "prop", "proportion"}
+"""Every call that is allowed; offsets and shares of trials would need a meaning that these models do not give them."""
+
+TAKEN = {"intercept", "slope", "shift", "shape", "dispersion", "overdispersion", "chain", "draw"}
+"""Names of parameters and dims: a grouping factor of this name could not be told from them."""
 
 
 class GroupTerm(NamedTuple):
@@ -104,8 +111,8 @@ def has_common_variable(formula: str, name: str) -> bool:
 def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     """Bind ``formula`` to the cells of ``frame``, each standing for ``n`` respondents.
 
-    Stateful transforms (``scale``, ``bs``, ...) see the respondents' distribution, not one row per cell. Categories of
-    a column that have no respondents are ordinary levels.
+    Stateful transforms (``scale``, ``bs``, ...) see the respondents' distribution, not one row per cell. The reference of
+    a common effect is a column's first category; categories without respondents are ordinary levels.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     """
     parsed = _parse(formula)
     used = [c for c in frame.columns if c in parsed.var_names]
-    like = frame[used]
+    like = _in_order(frame[used])
     rows = like.loc[np.repeat(np.arange(len(like)), n)].reset_index(drop=True) if _is_stateful(formula) else like
     intercept = any(isinstance(term, Intercept) for term in parsed.common_terms)
     common = _bind(parsed.common_terms, rows) if parsed.common_terms else None
@@ -124,6 +131,7 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     if common is None and not parsed.group_terms:
         raise InputError(f"formula '{formula}' has no terms. Write '1' for an intercept alone.")
     groups = tuple(_group_term(name, terms, rows, like, n) for name, terms in _by_factor(parsed.group_terms).items())
+    _refuse_confusable(formula, groups)
     return Design(formula, common, names, intercept, center, scale, groups, like)
 
 
@@ -179,7 +187,7 @@ def level_labels(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
 
 
 def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else str(value)
+    return f"{value:.15g}" if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else str(value)
 
 
 def _parse(formula: str) -> Model:
@@ -191,13 +199,23 @@ def _parse(formula: str) -> Model:
     except (ScanError, ParseError, ResolverError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
                          "with spaces or signs go between backticks.") from error
-    strange = [name for name in calls if name not in FUNCTIONS and name not in TRANSFORMS]
+    strange = [name for name in calls if name not in ALLOWED]
     if strange:
         raise InputError(f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
-                         f"{', '.join(sorted({*FUNCTIONS, *TRANSFORMS}))}.")
+                         f"{', '.join(sorted(ALLOWED))}.")
     if parsed.response is not None:
         raise InputError(f"formula '{formula}': leave out the left-hand side and '~'; it is the trait or the count.")
+    for factor in [c for term in parsed.group_terms for c in term.factor.components]:
+        if not isinstance(factor, Variable):
+            raise InputError(f"formula '{formula}': '{factor.name}' cannot group effects; write a column's name after "
+                             "the '|'.")
     return parsed
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with ordered categories: formulae sorts the others by their text and forgets those that do not occur."""
+    return frame.assign(**{name: frame[name].cat.as_ordered() for name in frame.columns
+                           if isinstance(frame[name].dtype, pd.CategoricalDtype)})
 
 
 def _is_stateful(formula: str) -> bool:
@@ -206,8 +224,8 @@ def _is_stateful(formula: str) -> bool:
 
 
 def _bind(terms: Sequence[Any], rows: pd.DataFrame) -> CommonEffectsMatrix:
-    matrices = DesignMatrices(Model(*terms), rows, Environment([FUNCTIONS]))
-    return matrices.common
+    with np.errstate(all="ignore"):  # what is not finite is refused, by the term's name
+        return DesignMatrices(Model(*terms), rows, Environment([FUNCTIONS])).common
 
 
 def _columns(common: CommonEffectsMatrix | None, rows: pd.DataFrame) -> np.ndarray:
@@ -215,7 +233,8 @@ def _columns(common: CommonEffectsMatrix | None, rows: pd.DataFrame) -> np.ndarr
         return np.zeros((len(rows), 0))
     if list(common.terms) == ["Intercept"]:
         return np.ones((len(rows), 1))
-    matrix = np.asarray(common.evaluate_new_data(rows).design_matrix, dtype=float)
+    with np.errstate(all="ignore"):
+        matrix = np.asarray(common.evaluate_new_data(rows).design_matrix, dtype=float)
     return matrix.reshape(len(rows), -1)
 
 
@@ -225,12 +244,14 @@ def _column_names(common: CommonEffectsMatrix | None) -> tuple[str, ...]:
 
 def _center_and_scale(matrix: np.ndarray, names: Sequence[str], n: np.ndarray,
                       intercept: bool) -> tuple[np.ndarray, np.ndarray]:
-    mean = n @ matrix / n.sum()
-    sd = np.sqrt(n @ (matrix - mean) ** 2 / n.sum())
-    binary = np.isin(matrix, (0.0, 1.0)).all(axis=0)
     for column, name in enumerate(names):
         if not np.isfinite(matrix[:, column]).all():
             raise InputError(f"formula term '{name}' is not finite at every respondent. Check the transform.")
+    mean = n @ matrix / n.sum()
+    sd = np.sqrt(n @ (matrix - mean) ** 2 / n.sum())
+    sd = np.where(sd <= 1e-12 * np.abs(mean), 0.0, sd)  # the same number everywhere, up to the rounding of its mean
+    binary = np.isin(matrix, (0.0, 1.0)).all(axis=0)
+    for column, name in enumerate(names):
         if sd[column] == 0 and mean[column] != 0 and intercept:
             raise InputError(f"formula term '{name}' is the same for every respondent, so it repeats the intercept. "
                              "Leave it out.")
@@ -249,6 +270,18 @@ def _refuse_repeated(matrix: np.ndarray, names: Sequence[str], n: np.ndarray, in
             raise InputError(f"formula term '{name}' repeats the terms before it (collinear), so their effects cannot "
                              "be told apart. Leave one of them out.")
         seen = np.column_stack([seen, values])
+
+
+def _refuse_confusable(formula: str, groups: Sequence[GroupTerm]) -> None:
+    """Refuse group terms whose parameters would have the name of another parameter, or levels the name of another level."""
+    names = [group.name for group in groups]
+    for group in groups:
+        factor = ":".join(group.factors)
+        if group.name in TAKEN or names.count(group.name) > 1:
+            raise InputError(f"formula '{formula}': the effects of '{factor}' would be called '{group.name}', which is "
+                             f"taken. Rename the column '{group.factors[0]}'.")
+        if len(set(group.levels)) < len(group.levels):
+            raise InputError(f"formula '{formula}': two levels of '{factor}' have the same text. Rename a level.")
 
 
 def _by_factor(terms: Sequence[Any]) -> dict[tuple[str, ...], list[Any]]:

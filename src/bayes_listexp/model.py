@@ -172,14 +172,19 @@ def _with_wave(text: str, study: ListExperiment) -> str:
 
 
 def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None) -> pd.DataFrame:
-    """Forget categories that occur neither among the respondents nor in the population frame."""
+    """Forget categories that occur neither among the respondents nor in the population frame.
+
+    The first category, the reference of common effects, is one with respondents.
+    """
     out = {}
     for name in frame.columns:
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
             known = set(column) | (set() if population is None or name not in population else
                                    set(population[name].astype(str)))
-            column = column.cat.set_categories([level for level in column.cat.categories if level in known])
+            levels = [level for level in column.cat.categories if level in known]
+            first = next(i for i, level in enumerate(levels) if (column == level).any())
+            column = column.cat.set_categories([*levels[first:], *levels[:first]])
         out[name] = column
     return pd.DataFrame(out, index=frame.index)
 

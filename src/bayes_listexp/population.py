@@ -69,15 +69,34 @@ def unsampled_levels(cells: pd.DataFrame, population: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(rows, columns=["column", "level", "share"])
 
 
+def grouping(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex]:
+    """The group of each row (row,) and the groups' index: levels of the columns ``by``, in their order.
+
+    Raises
+    ------
+    InputError : a column has a missing value, so its row is in no group.
+    """
+    for name in by:
+        absent = np.flatnonzero(frame[name].isna())
+        if len(absent):
+            raise InputError(f"by: column '{name}', row {absent[0] + 1} of the population: the level is missing. Give it a "
+                             "level or leave the row out.")
+    codes = frame.groupby(list(by), observed=True, sort=True).ngroup().to_numpy()
+    first = frame.assign(_c=codes).drop_duplicates("_c").sort_values("_c")
+    return codes, pd.MultiIndex.from_frame(first[list(by)])
+
+
 def average(draws: np.ndarray, frame: pd.DataFrame, mass: np.ndarray, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex]:
     """Averages of ``draws`` (..., row) over the rows of ``frame`` with weights ``mass`` (row,), by group.
 
-    Returns the averages (..., group) and the groups' index (levels of the columns ``by``, in their order). Groups of
-    total mass 0 are left out, as nobody is in them.
+    Returns the averages (..., group) and the groups' index (see :func:`grouping`). Groups of total mass 0 are left out, as
+    nobody is in them.
+
+    Raises
+    ------
+    InputError : a row without a level of a column of ``by``.
     """
-    grouped = frame.groupby(list(by), observed=True, sort=True)
-    codes = grouped.ngroup().to_numpy()
-    index = pd.MultiIndex.from_frame(frame.assign(_c=codes).drop_duplicates("_c").sort_values("_c")[list(by)])
+    codes, index = grouping(frame, by)
     weights = np.zeros((len(frame), len(index)))
     weights[np.arange(len(frame)), codes] = mass
     total = weights.sum(axis=0)

@@ -30,8 +30,9 @@ from bayes_listexp.report import Report, render_report
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
 from bayes_listexp.stored import PACKAGES, fact
-from bayes_listexp.survey_report import Survey, survey_report
 from bayes_listexp.survey_report import result_tables as survey_tables
+from bayes_listexp.survey_report import survey_report
+from bayes_listexp.survey_results import Survey
 from bayes_listexp.tables import Table, to_csv, to_latex
 
 Say = Callable[[str], None]
@@ -44,7 +45,9 @@ class Run(NamedTuple):
     converged: bool
 
 
-def run_spec(spec: Spec, out: Path, *, report: bool = True, progress: bool = False, say: Say = lambda text: None) -> Run:
+def run_spec(
+    spec: Spec, out: Path, *, report: bool = True, progress: bool = False, say: Say = lambda text: None
+) -> Run:
     """Fit a spec and write its folder ``out/<name of the spec>``: fit.nc, summary.json, tables, figures, report, spec.
 
     A run whose spec, data and versions are unchanged is not sampled again. Nothing is left half-written: files go to a
@@ -102,15 +105,29 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     for i, alternative in enumerate(settings.get("alternatives", [])):
         changed = {**arguments, **{k: v for k, v in alternative.items() if k != "name"}}
         name = f"alternative_{i + 1}"
-        trees[name] = _fitted(name, target, _key(data, changed), partial(fit, study, **changed), say,
-                              str(alternative["name"]))
+        trees[name] = _fitted(
+            name, target, _key(data, changed), partial(fit, study, **changed), say, str(alternative["name"])
+        )
         alternatives[str(alternative["name"])] = trees[name]
-    survey = Survey(study, trees["fit"], spec.title, settings.get("by", []), _waves(spec, study), alternatives,
-                    simulated.truth if simulated else None, _command(spec))
+    survey = Survey(
+        study,
+        trees["fit"],
+        spec.title,
+        settings.get("by", []),
+        _waves(spec, study),
+        alternatives,
+        simulated.truth if simulated else None,
+        _command(spec),
+    )
     overall = summarise(prevalence(trees["fit"], by=[study.wave] if study.waves and study.wave else ()))
     page = survey_report(survey)
-    summary = {"title": spec.title, "headline": page.headline, "prevalence": overall.to_dict("records"),
-               "converged": page.alarm is None, "exclusions": fact(trees["fit"], "exclusions")}
+    summary = {
+        "title": spec.title,
+        "headline": page.headline,
+        "prevalence": overall.to_dict("records"),
+        "converged": page.alarm is None,
+        "exclusions": fact(trees["fit"], "exclusions"),
+    }
     return Made(trees, page, survey_tables(survey), summary)
 
 
@@ -122,19 +139,49 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     findings = audit(table, claims=_claims(spec, data))
     trees = {}
     for name, part, use in (("total", total_only(table), None), ("fit", table, data.get("use"))):
-        key = _key(table.sha256, {"rows": len(part.rows), "use": use, "later": repr(later), "sample": sample, "seed": seed,
-                                  "J": table.J, "N": table.N})
+        key = _key(
+            table.sha256,
+            {
+                "rows": len(part.rows),
+                "use": use,
+                "later": repr(later),
+                "sample": sample,
+                "seed": seed,
+                "J": table.J,
+                "N": table.N,
+            },
+        )
         trees[name] = _fitted(
-            name, target, key,
-            partial(fit_published, part, use=use, later=later, seed=seed, sampler=sampler), say,
-            "the total row" if name == "total" else "all rows")
-    others = [(name.removeprefix(BUNDLED), audit_shares(read_shares(resolve_path(spec, name)))) for name in data.get("shares", [])]
+            name,
+            target,
+            key,
+            partial(fit_published, part, use=use, later=later, seed=seed, sampler=sampler),
+            say,
+            "the total row" if name == "total" else "all rows",
+        )
+    others = [
+        (name.removeprefix(BUNDLED), audit_shares(read_shares(resolve_path(spec, name))))
+        for name in data.get("shares", [])
+    ]
     published = Published(
-        table, findings, trees["total"], trees["fit"], spec.title, data.get("sensitive_item", "the sensitive item"), later,
-        others, data.get("sources", []), _command(spec))
+        table,
+        findings,
+        trees["total"],
+        trees["fit"],
+        spec.title,
+        data.get("sensitive_item", "the sensitive item"),
+        later,
+        others,
+        data.get("sources", []),
+        _command(spec),
+    )
     page = published_report(published)
-    summary = {"title": spec.title, "headline": page.headline, "converged": page.alarm is None,
-               "findings": [f.text for f in findings if not f.passed]}
+    summary = {
+        "title": spec.title,
+        "headline": page.headline,
+        "converged": page.alarm is None,
+        "findings": [f.text for f in findings if not f.passed],
+    }
     return Made(trees, page, published_tables(published), summary)
 
 
@@ -149,11 +196,15 @@ def _waves(spec: Spec, study: ListExperiment) -> tuple[str, str] | None:
     if given is None:
         return (study.waves[0], study.waves[-1]) if len(study.waves) > 1 else None
     if len(given) != 2 or any(wave not in study.waves for wave in given):
-        raise InputError(f"{spec.path}: [report] change = {given!r} must name two of the waves: {', '.join(study.waves) or 'none'}.")
+        raise InputError(
+            f"{spec.path}: [report] change = {given!r} must name two of the waves: {', '.join(study.waves) or 'none'}."
+        )
     return str(given[0]), str(given[1])
 
 
-def _fitted(name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = "") -> xr.DataTree:
+def _fitted(
+    name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = ""
+) -> xr.DataTree:
     """The stored fit of this key if there is one, else a new one that carries the key."""
     stored = target / f"{name}.nc"
     if stored.exists():

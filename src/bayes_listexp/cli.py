@@ -21,8 +21,13 @@ app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", v
 
 
 @app.command
-def audit(table: str, *, J: Annotated[int | None, Parameter(name=["--J", "-J"])] = None,
-          N: Annotated[int | None, Parameter(name=["--N", "-N"])] = None, shares: bool = False) -> int:
+def audit(
+    table: str,
+    *,
+    J: Annotated[int | None, Parameter(name=["--J", "-J"])] = None,
+    N: Annotated[int | None, Parameter(name=["--N", "-N"])] = None,
+    shares: bool = False,
+) -> int:
     """Audit a published table: contradictions between its printed numbers.
 
     Parameters
@@ -45,14 +50,19 @@ def audit(table: str, *, J: Annotated[int | None, Parameter(name=["--J", "-J"])]
     elif "item_count" in _first_line(path):
         findings = audit_counts(read_published_counts(path))
     elif J is None or N is None:
-        raise InputError(f"{path}: a table of means needs --J (control items) and --N (respondents); for shares give --shares.")
+        raise InputError(
+            f"{path}: a table of means needs --J (control items) and --N (respondents); for shares give --shares."
+        )
     else:
         findings = audit_means(read_published(path, J=J, N=N))
     failed = [f for f in findings if not f.passed]
     for finding in failed:
         print(f"[{finding.severity}] {finding.text}")
-    print(f"{len(failed)} findings in {len(findings)} checks of {path.name}." if failed else
-          f"No findings in {len(findings)} checks of {path.name}.")
+    print(
+        f"{len(failed)} findings in {len(findings)} checks of {path.name}."
+        if failed
+        else f"No findings in {len(findings)} checks of {path.name}."
+    )
     return FINE
 
 
@@ -76,8 +86,10 @@ def check(spec: Path) -> int:
     study, _ = study_of(read)
     print(f"{study.n:,} respondents analysed of {study.source['respondents']:,} read.")
     for _, row in study.exclusions.iterrows():
-        print(f"excluded, {row['reason']} ({row['column']}): {row['control']} control, {row['treatment']} treatment, "
-              f"{row['arm unknown']} arm unknown")
+        print(
+            f"excluded, {row['reason']} ({row['column']}): {row['control']} control, {row['treatment']} treatment, "
+            f"{row['arm unknown']} arm unknown"
+        )
     _print_checks(design_checks(study, [c for c in read.table("report").get("by", []) if c in study.covariates]))
     return FINE
 

@@ -18,6 +18,7 @@ from bayes_listexp.sampling import Density, Sampler, as_dataset, compile_density
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
+GROUPED_TARGET_ACCEPT = 0.98
 
 
 def fit(
@@ -43,7 +44,8 @@ def fit(
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
         approximation there, for a quick look.
-    sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``.
+    sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept`` (default 0.9, and 0.98 with group-specific
+        effects, whose standard deviations need small steps near zero), ``progress``.
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -64,6 +66,8 @@ def fit(
     if specification.priors == "flat" and method == "nuts":
         raise InputError("priors = 'flat' gives no proper posterior to sample: use method='map' (maximum likelihood).")
     plan = blueprint(study, specification, groups)
+    if "target_accept" not in (sample or {}) and any(bound.groups for bound in plan.designs.values()):
+        settings = settings._replace(target_accept=GROUPED_TARGET_ACCEPT)
     model = build_model(plan)
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
@@ -75,17 +79,26 @@ def fit(
     return assemble(study, plan, model, draws, found, arguments)
 
 
-def assemble(study: ListExperiment, plan: Blueprint, model: pm.Model, draws: np.ndarray, found: Mapping[str, xr.Dataset],
-             arguments: Mapping[str, Any]) -> xr.DataTree:
+def assemble(
+    study: ListExperiment,
+    plan: Blueprint,
+    model: pm.Model,
+    draws: np.ndarray,
+    found: Mapping[str, xr.Dataset],
+    arguments: Mapping[str, Any],
+) -> xr.DataTree:
     """The DataTree of unconstrained ``draws`` (chain, draw, parameter): posterior, predictive, log-likelihood, provenance."""
     posterior = constrain(model, draws)
     seed = int(arguments["seed"])
     nodes: dict[str, xr.Dataset] = {"posterior": posterior, **found}
     nodes["unconstrained_posterior"] = xr.Dataset(
         {"unconstrained": (("chain", "draw", "unconstrained_parameter"), draws)},
-        coords={"unconstrained_parameter": _unconstrained_names(model)})
+        coords={"unconstrained_parameter": _unconstrained_names(model)},
+    )
     nodes |= _prior(plan, model, seed)
-    nodes["posterior_predictive"] = predictive.replicated_answers(plan, posterior, draws=PREDICTIVE_DRAWS, seed=seed + 1)
+    nodes["posterior_predictive"] = predictive.replicated_answers(
+        plan, posterior, draws=PREDICTIVE_DRAWS, seed=seed + 1
+    )
     nodes["log_likelihood"] = predictive.log_likelihood(plan, posterior).to_dataset(name="answer_given")
     nodes["observed_data"] = predictive.observed_answers(plan)
     nodes |= stored.groups(plan, study.population)
@@ -100,8 +113,10 @@ def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
         raise InputError(f"sample: '{unknown[0]}' is not a setting; there are: {', '.join(Sampler._fields)}.")
     settings = Sampler(**(sample or {}))
     if min(settings.draws, settings.tune, settings.chains) < 1 or not 0 < settings.target_accept < 1:
-        raise InputError("sample: draws, tune and chains must be at least 1 and target_accept between 0 and 1, "
-                         f"found {dict(sample or {})}.")
+        raise InputError(
+            "sample: draws, tune and chains must be at least 1 and target_accept between 0 and 1, "
+            f"found {dict(sample or {})}."
+        )
     return settings
 
 
@@ -116,8 +131,9 @@ def _by_mode(model: pm.Model, density: Density, seed: int) -> tuple[np.ndarray, 
     draws = rng.multivariate_normal(mode.point, mode.covariance, size=(1, LAPLACE_DRAWS), method="cholesky")
     optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
     optimum["log_density"] = mode.log_density
-    optimum["log_likelihood"] = float(model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")(
-        _as_point(model, mode.point)))
+    optimum["log_likelihood"] = float(
+        model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")(_as_point(model, mode.point))
+    )
     return draws, {"optimum": optimum}
 
 
@@ -130,7 +146,11 @@ def _as_point(model: pm.Model, vector: np.ndarray) -> dict[str, np.ndarray]:
 
 def _unconstrained_names(model: pm.Model) -> list[str]:
     initial = model.initial_point()
-    return [f"{v.name}{list(index) if index else ''}" for v in model.value_vars for index in np.ndindex(np.shape(initial[v.name]))]
+    return [
+        f"{v.name}{list(index) if index else ''}"
+        for v in model.value_vars
+        for index in np.ndindex(np.shape(initial[v.name]))
+    ]
 
 
 def _prior(plan: Blueprint, model: pm.Model, seed: int) -> dict[str, xr.Dataset]:
@@ -140,5 +160,7 @@ def _prior(plan: Blueprint, model: pm.Model, seed: int) -> dict[str, xr.Dataset]
     variables = [v for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_z")]
     drawn = pm.draw(variables, draws=PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE")
     prior = as_dataset(model, {v.name: value[None] for v, value in zip(variables, drawn, strict=True)})
-    return {"prior": prior,
-            "prior_predictive": predictive.replicated_answers(plan, prior, draws=PREDICTIVE_DRAWS, seed=seed + 2)}
+    return {
+        "prior": prior,
+        "prior_predictive": predictive.replicated_answers(plan, prior, draws=PREDICTIVE_DRAWS, seed=seed + 2),
+    }

@@ -55,8 +55,10 @@ def trait_given_answer(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """P(trait = 1 | answer, arm, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
     observed = patterns(plan)
     column = observed.answer + observed.arm * (plan.J + 1)
-    blocks = [with_trait[:, observed.cell, column] / (total[:, observed.cell, column] + SMALLEST)
-              for total, with_trait in _probabilities(plan, posterior)]
+    blocks = [
+        with_trait[:, observed.cell, column] / (total[:, observed.cell, column] + SMALLEST)
+        for total, with_trait in _probabilities(plan, posterior)
+    ]
     return _by_draw(np.concatenate(blocks), posterior, "pattern", observed.coords())
 
 
@@ -74,8 +76,13 @@ def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, s
             p = total[..., answers] / total[..., answers].sum(axis=-1, keepdims=True)
             drawn[arm].append(rng.multinomial(getattr(plan.cells, arm).sum(axis=1), p).astype("int32"))
     shape = (thinned.sizes["chain"], thinned.sizes["draw"])
-    out = {f"answer_{arm}": (("chain", "draw", "cell", f"{arm}_answer"),
-                             np.concatenate(blocks).reshape(*shape, *blocks[0].shape[1:])) for arm, blocks in drawn.items()}
+    out = {
+        f"answer_{arm}": (
+            ("chain", "draw", "cell", f"{arm}_answer"),
+            np.concatenate(blocks).reshape(*shape, *blocks[0].shape[1:]),
+        )
+        for arm, blocks in drawn.items()
+    }
     return xr.Dataset(out, coords={"chain": thinned["chain"].to_numpy(), "draw": thinned["draw"].to_numpy()})
 
 
@@ -93,7 +100,9 @@ def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset) -> pd.DataFrame
         counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
         predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
         low, high = np.quantile(predicted, [0.025, 0.975], axis=-1)
-        rows += [(arm, k, int(c), float(predicted[k].mean()), float(low[k]), float(high[k])) for k, c in enumerate(counts)]
+        rows += [
+            (arm, k, int(c), float(predicted[k].mean()), float(low[k]), float(high[k])) for k, c in enumerate(counts)
+        ]
     return pd.DataFrame(rows, columns=["arm", "answer", "n", "predicted", "lower", "upper"])
 
 
@@ -102,12 +111,13 @@ def _probabilities(plan: Blueprint, parameters: xr.Dataset) -> Iterator[tuple[np
     names = [name for name in parameter_names(plan) if name in parameters]
     flat = {name: parameters[name].to_numpy().reshape(-1, *parameters[name].shape[2:]) for name in names}
     inputs = {name: pt.tensor(name, dtype="float64", shape=(None, *value.shape[1:])) for name, value in flat.items()}
-    evaluate = pytensor.function(list(inputs.values()), _outputs(plan, inputs), mode="FAST_COMPILE",
-                                 on_unused_input="ignore")
+    evaluate = pytensor.function(
+        list(inputs.values()), _outputs(plan, inputs), mode="FAST_COMPILE", on_unused_input="ignore"
+    )
     total = len(next(iter(flat.values())))
     size = max(1, int(CHUNK_BYTES / (8 * len(plan.cells.frame) * (2 * plan.J + 3) * 4)))
     for start in range(0, total, size):
-        yield tuple(evaluate(*(value[start:start + size] for value in flat.values())))
+        yield tuple(evaluate(*(value[start : start + size] for value in flat.values())))
 
 
 def _outputs(plan: Blueprint, inputs: Mapping[str, pt.TensorVariable]) -> list[pt.TensorVariable]:
@@ -117,7 +127,12 @@ def _outputs(plan: Blueprint, inputs: Mapping[str, pt.TensorVariable]) -> list[p
     return [answer_probabilities(states, plan.tables, predicted.lapses) for states in (predicted.states, with_trait)]
 
 
-def _by_draw(values: np.ndarray, posterior: xr.Dataset, dim: str, coords: Mapping[str, tuple[str, np.ndarray]]) -> xr.DataArray:
+def _by_draw(
+    values: np.ndarray, posterior: xr.Dataset, dim: str, coords: Mapping[str, tuple[str, np.ndarray]]
+) -> xr.DataArray:
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    return xr.DataArray(values.reshape(*shape, -1), dims=("chain", "draw", dim),
-                        coords={"chain": posterior["chain"], "draw": posterior["draw"], **coords})
+    return xr.DataArray(
+        values.reshape(*shape, -1),
+        dims=("chain", "draw", dim),
+        coords={"chain": posterior["chain"], "draw": posterior["draw"], **coords},
+    )

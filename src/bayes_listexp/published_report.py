@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from bayes_listexp.published.findings import Finding
 from bayes_listexp.published.results import change_summary, design_based_change, published_change, support_table
 from bayes_listexp.published.table import TOTAL, PublishedSupport, PublishedTable, total_only
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Subheading, figure
-from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
+from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text, points
 
 USED = {"means": "means", "support": "printed support", "exclude": "not used"}
 
@@ -49,24 +49,33 @@ def published_report(published: Published) -> Report:
     sections += [_model(published), _methods(published)]
     failed = [c.text for tree in (published.total_tree, published.tree) for c in convergence(tree) if c.passed is False]
     alarm = "This fit must not be published as it is. " + " ".join(failed) if failed else None
-    return Report(title=published.title, subtitle=f"{published.table.name}: {published.sensitive_item}", headline=headline(published),
-                  sections=tuple(sections), alarm=alarm,
-                  facts=(("Seed", str(published.tree.attrs["seed"])), ("Table (SHA-256)", published.table.sha256)))
+    return Report(
+        title=published.title,
+        subtitle=f"{published.table.name}: {published.sensitive_item}",
+        headline=headline(published),
+        sections=tuple(sections),
+        alarm=alarm,
+        facts=(("Seed", str(published.tree.attrs["seed"])), ("Table (SHA-256)", published.table.sha256)),
+    )
 
 
 def headline(published: Published) -> str:
     """The result in one sentence, with its interval."""
     total = support_table(published.total_tree, total_only(published.table)).iloc[0]
-    text = (f"{published.table.name}: the printed means put support at {100 * total['median']:.0f} % "
-            f"({100 * total['lower']:.0f} to {100 * total['upper']:.0f} % with probability 95 %)")
+    text = (
+        f"{published.table.name}: the printed means put support at {100 * total['median']:.0f} % "
+        f"({100 * total['lower']:.0f} to {100 * total['upper']:.0f} % with probability 95 %)"
+    )
     contradictions = sum(1 for f in published.findings if not f.passed and f.severity == "contradiction")
     text += f"; the audit found {contradictions} contradictions in the table" if contradictions else ""
     if not published.later:
         return text + "."
     moved = change_summary(published_change(published.total_tree))
-    return (f"{text}. By {published.later.label} it changed by {100 * moved['median']:+.0f} points "
-            f"({100 * moved['lower']:+.0f} to {100 * moved['upper']:+.0f}); the probability that it fell at all is "
-            f"{probability_words(moved['p_decline'])}, that it fell by 20 points or more {probability_words(moved['p_decline_at_least'])}.")
+    return (
+        f"{text}. By {published.later.label} it changed by {points(moved['median'])} points "
+        f"({points(moved['lower'])} to {points(moved['upper'])}); the probability that it fell at all is "
+        f"{probability_words(moved['p_decline'])}, that it fell by 20 points or more {probability_words(moved['p_decline_at_least'])}."
+    )
 
 
 def result_tables(published: Published) -> list[Table]:
@@ -78,24 +87,58 @@ def result_tables(published: Published) -> list[Table]:
 
 def _findings_table(findings: Sequence[Finding]) -> Table:
     rows = [(f.check, ", ".join(f.rows), "passed" if f.passed else f.severity, f.size, f.text) for f in findings]
-    return Table("audit", pd.DataFrame(rows, columns=["check", "rows", "outcome", "size", "text"]), "Audit of the table")
+    return Table(
+        "audit", pd.DataFrame(rows, columns=["check", "rows", "outcome", "size", "text"]), "Audit of the table"
+    )
 
 
 def _data(published: Published) -> Section:
     table = published.table
-    facts = [("Table", table.name), ("Respondents (N)", f"{table.N:,}"), ("Control items (J)", str(table.J)),
-             ("Sensitive item", published.sensitive_item), ("Rows", str(len(table.rows)))]
+    facts = [
+        ("Table", table.name),
+        ("Respondents (N)", f"{table.N:,}"),
+        ("Control items (J)", str(table.J)),
+        ("Sensitive item", published.sensitive_item),
+        ("Rows", str(len(table.rows))),
+    ]
     if published.later:
         low, high = published.later.respondents
-        facts.append((published.later.label, f"support {published.later.support}; N {low:,}" + (f" to {high:,}" if high > low else "")))
-    printed = pd.DataFrame([(row.group, row.level, row.share.text if row.share else None, row.mean_control.text,
-                             row.mean_treatment.text, row.support.text if row.support else None) for row in table.rows],
-                           columns=["group", "level", "share", "control", "treatment", "support"])
-    columns = (Text("group", "Group"), Text("level", "Level"), Text("share", "Share of the sample"), Text("control", "Mean, control arm"),
-               Text("treatment", "Mean, treatment arm"), Text("support", "Printed support"))
+        facts.append(
+            (
+                published.later.label,
+                f"support {published.later.support}; N {low:,}" + (f" to {high:,}" if high > low else ""),
+            )
+        )
+    printed = pd.DataFrame(
+        [
+            (
+                row.group,
+                row.level,
+                row.share.text if row.share else None,
+                row.mean_control.text,
+                row.mean_treatment.text,
+                row.support.text if row.support else None,
+            )
+            for row in table.rows
+        ],
+        columns=["group", "level", "share", "control", "treatment", "support"],
+    )
+    columns = (
+        Text("group", "Group"),
+        Text("level", "Level"),
+        Text("share", "Share of the sample"),
+        Text("control", "Mean, control arm"),
+        Text("treatment", "Mean, treatment arm"),
+        Text("support", "Printed support"),
+    )
     blocks: list[Block] = [Facts(tuple(facts)), Table("printed", printed, "The table as printed", columns)]
     blocks += [Items(tuple(published.sources))] if published.sources else []
-    return Section("data", "What is published", "Means by arm, shares and supports as printed; no microdata, no standard errors.", tuple(blocks))
+    return Section(
+        "data",
+        "What is published",
+        "Means by arm, shares and supports as printed; no microdata, no standard errors.",
+        tuple(blocks),
+    )
 
 
 def _audit(published: Published) -> Section:
@@ -104,8 +147,9 @@ def _audit(published: Published) -> Section:
     for name, findings in published.other_audits:
         blocks.append(Subheading(f"Further table: {name}"))
         blocks.append(CheckList([_as_check(f) for f in findings]))
-    lead = ("Each printed number stands for the interval it was rounded from. "
-            + (f"{len(failed)} checks failed." if failed else "The table agrees with itself."))
+    lead = "Each printed number stands for the interval it was rounded from. " + (
+        f"{len(failed)} checks failed." if failed else "The table agrees with itself."
+    )
     return Section("audit", "Audit of the table", lead, tuple(blocks))
 
 
@@ -116,15 +160,36 @@ def _as_check(finding: Finding) -> Check:
 
 def _support(published: Published) -> Section:
     rows = _support_rows(published)
-    fig = figures.published_support(rows, title=f"Support, {published.table.name}",
-                                    subtitle=f"{published.sensitive_item}; posterior from the printed means")
-    columns = (Text("group", "Group"), Text("level", "Level"), Percent("median", "Support"), Interval("lower", "upper", "95 % interval"),
-               Percent("dim", "Difference of the means"), Interval("dim_lower", "dim_upper", "its 95 % interval"),
-               Percent("printed", "Printed", 1), Text("used", "Rests on"), Text("flag", "Contradicted by"))
-    block = figure(fig, name="support", synthetic=False, caption="Posterior of support by printed row, the difference of the printed means "
-                   "with the interval that usual list answers give it, and the support as printed.")
-    return Section("support", "Support by group", "Standard errors are not printed; they follow from the means, the arm sizes and how "
-                   "dispersed answers to real lists are.", (block, Table("support", rows, "Support by group", columns)))
+    fig = figures.published_support(
+        rows,
+        title=f"Support, {published.table.name}",
+        subtitle=f"{published.sensitive_item}; posterior from the printed means",
+    )
+    columns = (
+        Text("group", "Group"),
+        Text("level", "Level"),
+        Percent("median", "Support"),
+        Interval("lower", "upper", "95 % interval"),
+        Percent("dim", "Difference of the means"),
+        Interval("dim_lower", "dim_upper", "its 95 % interval"),
+        Percent("printed", "Printed", 1),
+        Text("used", "Rests on"),
+        Text("flag", "Contradicted by"),
+    )
+    block = figure(
+        fig,
+        name="support",
+        synthetic=False,
+        caption="Posterior of support by printed row, the difference of the printed means "
+        "with the interval that usual list answers give it, and the support as printed.",
+    )
+    return Section(
+        "support",
+        "Support by group",
+        "Standard errors are not printed; they follow from the means, the arm sizes and how "
+        "dispersed answers to real lists are.",
+        (block, Table("support", rows, "Support by group", columns)),
+    )
 
 
 def _support_rows(published: Published) -> pd.DataFrame:
@@ -135,13 +200,20 @@ def _support_rows(published: Published) -> pd.DataFrame:
     rows = pd.concat([alone, groups[is_total], groups[~is_total]], ignore_index=True)
     half = norm.ppf(0.975) * rows["difference_se"]
     names = np.where(rows["group"] == TOTAL, TOTAL, rows["group"] + ": " + rows["level"])
-    return rows.assign(dim=rows["difference"], dim_lower=rows["difference"] - half, dim_upper=rows["difference"] + half,
-                       printed=rows["printed_support"], used=rows["used"].map(USED),
-                       flag=[_flag(published.findings, name) for name in names])
+    return rows.assign(
+        dim=rows["difference"],
+        dim_lower=rows["difference"] - half,
+        dim_upper=rows["difference"] + half,
+        printed=rows["printed_support"],
+        used=rows["used"].map(USED),
+        flag=[_flag(published.findings, name) for name in names],
+    )
 
 
 def _flag(findings: Sequence[Finding], row: str) -> str:
-    return ", ".join(dict.fromkeys(f.check for f in findings if not f.passed and f.severity == "contradiction" and row in f.rows))
+    return ", ".join(
+        dict.fromkeys(f.check for f in findings if not f.passed and f.severity == "contradiction" and row in f.rows)
+    )
 
 
 def _change(published: Published) -> Section:
@@ -150,47 +222,110 @@ def _change(published: Published) -> Section:
     moved, coherent = change_summary(change), change_summary(published_change(published.tree))
     dim = design_based_change(published.table, published.later)
     smallest = dim.iloc[[0]][["estimate", "lower", "upper"]]
-    fig = figures.change_between_waves(change["change"], smallest, waves=(published.table.name, published.later.label),
-                                       title=f"Change to {published.later.label}", subtitle="posterior from published numbers alone")
-    facts = Facts((("Change (median)", f"{100 * moved['median']:+.0f} points"),
-                   ("95 % interval", f"{100 * moved['lower']:+.0f} to {100 * moved['upper']:+.0f} points"),
-                   ("P(decline)", probability_words(moved["p_decline"])),
-                   ("P(decline of 20 points or more)", probability_words(moved["p_decline_at_least"])),
-                   ("With the total made coherent with its groups", f"{100 * coherent['median']:+.0f} points "
-                    f"({100 * coherent['lower']:+.0f} to {100 * coherent['upper']:+.0f}), P(decline) "
-                    f"{probability_words(coherent['p_decline'])}")))
-    columns = (Number("N", "N of the later wave"), Points("estimate", "Change", 1), Points("se", "s.e.", 1), Number("z", "z", 2),
-               Interval("lower", "upper", "95 % interval", points=True), Number("p_value", "p (two-sided)", 3),
-               Percent("p_decline", "P(decline), normal"))
-    blocks: tuple[Block, ...] = (facts, figure(fig, name="change", synthetic=False, caption="Posterior of the change, and beside it the "
-                                 "design-based answer at the smallest N."), Table("change", dim, "The change without a model", columns))
-    return Section("change", f"Change to {published.later.label}", "The later wave is known by one number; its N and control mean are not.", blocks)
+    fig = figures.change_between_waves(
+        change["change"],
+        smallest,
+        waves=(published.table.name, published.later.label),
+        title=f"Change to {published.later.label}",
+        subtitle="posterior from published numbers alone",
+    )
+    facts = Facts(
+        (
+            ("Change (median)", f"{points(moved['median'])} points"),
+            ("95 % interval", f"{points(moved['lower'])} to {points(moved['upper'])} points"),
+            ("P(decline)", probability_words(moved["p_decline"])),
+            ("P(decline of 20 points or more)", probability_words(moved["p_decline_at_least"])),
+            (
+                "With the total made coherent with its groups",
+                f"{points(coherent['median'])} points "
+                f"({points(coherent['lower'])} to {points(coherent['upper'])}), P(decline) "
+                f"{probability_words(coherent['p_decline'])}",
+            ),
+        )
+    )
+    columns = (
+        Number("N", "N of the later wave"),
+        Points("estimate", "Change", 1),
+        Points("se", "s.e.", 1),
+        Number("z", "z", 2),
+        Interval("lower", "upper", "95 % interval", points=True),
+        Number("p_value", "p (two-sided)", 3),
+        Percent("p_decline", "P(decline), normal"),
+    )
+    blocks: tuple[Block, ...] = (
+        facts,
+        figure(
+            fig,
+            name="change",
+            synthetic=False,
+            caption="Posterior of the change, and beside it the design-based answer at the smallest N.",
+        ),
+        Table("change", dim, "The change without a model", columns),
+    )
+    return Section(
+        "change",
+        f"Change to {published.later.label}",
+        "The later wave is known by one number; its N and control mean are not.",
+        blocks,
+    )
 
 
 def _model(published: Published) -> Section:
     posterior = published.total_tree["posterior"].to_dataset()
-    scalar = [name for name in ("variance_ratio", "correlation", "control_share") if name in posterior and posterior[name].ndim == 2]
-    rows = [(name, float(posterior[name].mean()), *(float(q) for q in np.quantile(posterior[name], [0.025, 0.975]))) for name in scalar]
+    scalar = [
+        name
+        for name in ("variance_ratio", "correlation", "control_share")
+        if name in posterior and posterior[name].ndim == 2
+    ]
+    rows = [
+        (name, float(posterior[name].mean()), *(float(q) for q in np.quantile(posterior[name], [0.025, 0.975])))
+        for name in scalar
+    ]
     frame = pd.DataFrame(rows, columns=["parameter", "mean", "lower", "upper"])
-    checks = [check._replace(name=f"{check.name} ({name})") for name, tree in
-              (("total", published.total_tree), ("groups", published.tree)) for check in convergence(tree)]
+    checks = [
+        check._replace(name=f"{check.name} ({name})")
+        for name, tree in (("total", published.total_tree), ("groups", published.tree))
+        for check in convergence(tree)
+    ]
     blocks: list[Block] = [CheckList(checks)]
     if len(frame):
-        blocks.append(Table("nuisance", frame, "What had to be assumed because it is not printed (posterior)",
-                            (Text("parameter", "Parameter"), Number("mean", "Mean", 2), Number("lower", "2.5 %", 2), Number("upper", "97.5 %", 2))))
-    return Section("model-checks", "Checks of the model", "Whether the sampler worked, and what was assumed.", tuple(blocks))
+        blocks.append(
+            Table(
+                "nuisance",
+                frame,
+                "What had to be assumed because it is not printed (posterior)",
+                (
+                    Text("parameter", "Parameter"),
+                    Number("mean", "Mean", 2),
+                    Number("lower", "2.5 %", 2),
+                    Number("upper", "97.5 %", 2),
+                ),
+            )
+        )
+    return Section(
+        "model-checks", "Checks of the model", "Whether the sampler worked, and what was assumed.", tuple(blocks)
+    )
 
 
 def _methods(published: Published) -> Section:
     attrs = published.tree.attrs
     low, high = published.later.respondents if published.later else (0, 0)
-    text = (f"Support was estimated from the printed means of both arms (J = {published.table.J}, N = {published.table.N}). The printed digits "
-            "stand for the interval they were rounded from. Variances are not printed: the control variance is the binomial's at the same "
-            "mean times a ratio whose prior was fitted to 13 public lists, and the treatment arm adds the variance of the trait and a small "
-            "covariance. Arms are random halves of N times the share. Groups of one variable cohere with the total through their shares, and "
-            "no respondent counts twice. The prevalence has a uniform prior and stays between 0 and 1."
-            + (f" The later wave has between {low} and {high} respondents." if published.later else ""))
+    text = (
+        f"Support was estimated from the printed means of both arms (J = {published.table.J}, N = {published.table.N}). The printed digits "
+        "stand for the interval they were rounded from. Variances are not printed: the control variance is the binomial's at the same "
+        "mean times a ratio whose prior was fitted to 13 public lists, and the treatment arm adds the variance of the trait and a small "
+        "covariance. Arms are random halves of N times the share. Groups of one variable cohere with the total through their shares, and "
+        "no respondent counts twice. The prevalence has a uniform prior and stays between 0 and 1."
+        + (f" The later wave has between {low} and {high} respondents." if published.later else "")
+    )
     versions = json.loads(attrs["versions"]) if "versions" in attrs else {}
-    return Section("methods", "Methods and reproduction", "Ready to paste; every number above is computed by the command below.",
-                   (Code("Methods paragraph, to paste", text), Code("To reproduce", published.command, "sh"),
-                    Items(tuple(f"{k} {v}" for k, v in versions.items()) or ("see fit.nc",))))
+    return Section(
+        "methods",
+        "Methods and reproduction",
+        "Ready to paste; every number above is computed by the command below.",
+        (
+            Code("Methods paragraph, to paste", text),
+            Code("To reproduce", published.command, "sh"),
+            Items(tuple(f"{k} {v}" for k, v in versions.items()) or ("see fit.nc",)),
+        ),
+    )

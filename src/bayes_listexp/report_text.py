@@ -22,7 +22,7 @@ DEPENDENCE = {
 RESPONSES = {
     "truthful": "Respondents are taken to count truthfully (no design effect, no liars).",
     "liars": "Respondents with the trait may hide it where the answer would give it away: those with no control item may answer 0 "
-             "(floor) and those with all of them J (ceiling), with estimated probabilities.",
+    "(floor) and those with all of them J (ceiling), with estimated probabilities.",
     "top_coded": "A share of respondents answers with the largest number whatever applies.",
     "uniform": "A share of respondents in each arm answers at random.",
 }
@@ -49,19 +49,28 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     model, arguments = stored.fact(tree, "specification"), stored.fact(tree, "arguments")
     versions, J = stored.fact(tree, "versions"), tree.attrs["J"]
     population = "population" in tree.children
-    sampling = (f"The posterior was sampled by the no-U-turn sampler (nutpie {versions['nutpie']}, PyMC {versions['pymc']}) with "
-                f"{arguments.get('chains')} chains of {arguments.get('tune')} tuning and {arguments.get('draws')} retained draws, "
-                f"target acceptance {arguments.get('target_accept')}, seed {arguments['seed']}."
-                if arguments["method"] == "nuts" else "The posterior was approximated by a normal distribution at its mode.")
-    target = ("Prevalences are poststratified to the population frame: means of P(trait | x) over its cells, weighted by their number "
-              "of people." if population else "Prevalences are means of P(trait | x) over the respondents.")
-    return (f"The list experiment has J = {J} control items. We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
-            f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
-            f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
-            f"{RESPONSES.get(model['response'], 'Respondents follow reporting rules supplied by the analyst.')} "
-            f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
-            "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
-            "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017).")
+    sampling = (
+        f"The posterior was sampled by the no-U-turn sampler (nutpie {versions['nutpie']}, PyMC {versions['pymc']}) with "
+        f"{arguments.get('chains')} chains of {arguments.get('tune')} tuning and {arguments.get('draws')} retained draws, "
+        f"target acceptance {arguments.get('target_accept')}, seed {arguments['seed']}."
+        if arguments["method"] == "nuts"
+        else "The posterior was approximated by a normal distribution at its mode."
+    )
+    target = (
+        "Prevalences are poststratified to the population frame: means of P(trait | x) over its cells, weighted by their number "
+        "of people."
+        if population
+        else "Prevalences are means of P(trait | x) over the respondents."
+    )
+    return (
+        f"The list experiment has J = {J} control items. We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
+        f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
+        f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
+        f"{RESPONSES.get(model['response'], 'Respondents follow reporting rules supplied by the analyst.')} "
+        f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
+        "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
+        "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
+    )
 
 
 def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
@@ -69,7 +78,11 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     model = stored.fact(tree, "specification")
     if model["priors"] == "flat":
         return [("everything", "flat on the logit or linear scale")]
-    unused = {"control_shape": "softmax", "control_overdispersion": "beta_binomial", "control_dispersion": "com_binomial"}
+    unused = {
+        "control_shape": "softmax",
+        "control_overdispersion": "beta_binomial",
+        "control_dispersion": "com_binomial",
+    }
     skip = {name for name, counts in unused.items() if model["counts"] != counts}
     skip |= {"control_shift"} if model["dependence"] == "none" else set()
     skip |= {"control_free_sd"} if model["dependence"] != "free" else set()
@@ -85,5 +98,14 @@ def versions(tree: xr.DataTree) -> list[str]:
 def provenance(tree: xr.DataTree) -> tuple[tuple[str, str], ...]:
     """Facts that end a report: seed, hashes, model."""
     source, arguments = stored.fact(tree, "source"), stored.fact(tree, "arguments")
-    return (("Seed", str(arguments["seed"])), ("Data (SHA-256)", source["sha256"]), ("Run (SHA-256)", tree.attrs["run_sha256"]),
-            ("Model", json.dumps({k: v for k, v in stored.fact(tree, "specification").items() if k != "priors"}, ensure_ascii=False)))
+    return (
+        ("Seed", str(arguments["seed"])),
+        ("Data (SHA-256)", source["sha256"]),
+        ("Run (SHA-256)", tree.attrs["run_sha256"]),
+        (
+            "Model",
+            json.dumps(
+                {k: v for k, v in stored.fact(tree, "specification").items() if k != "priors"}, ensure_ascii=False
+            ),
+        ),
+    )

@@ -23,10 +23,10 @@ STARTS = 4
 class Sampler(NamedTuple):
     """Settings of NUTS: draws and tuning steps per chain, chains, target acceptance, and whether to show progress."""
 
-    draws: int = 1000
+    draws: int = 1500
     tune: int = 1000
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float = 0.9
     progress: bool = False
 
 
@@ -84,14 +84,29 @@ def sample_nuts(density: Density, sampler: Sampler, seed: int) -> tuple[np.ndarr
     """Draws on the unconstrained scale, (chain, draw, parameter), and the sampler's statistics per draw."""
     size = len(density.start)
     compiled = from_pyfunc(
-        size, lambda: density.function, lambda *_: lambda x: {"unconstrained": x}, [np.dtype("float64")], [(size,)],
-        ["unconstrained"], make_initial_point_fn=lambda chain_seed: jittered(density.start, chain_seed))
-    tree = nutpie.sample(compiled, draws=sampler.draws, tune=sampler.tune, chains=sampler.chains, seed=seed,
-                         target_accept=sampler.target_accept, progress_bar=sampler.progress, save_warmup=False)
+        size,
+        lambda: density.function,
+        lambda *_: lambda x: {"unconstrained": x},
+        [np.dtype("float64")],
+        [(size,)],
+        ["unconstrained"],
+        make_initial_point_fn=lambda chain_seed: jittered(density.start, chain_seed),
+    )
+    tree = nutpie.sample(
+        compiled,
+        draws=sampler.draws,
+        tune=sampler.tune,
+        chains=sampler.chains,
+        seed=seed,
+        target_accept=sampler.target_accept,
+        progress_bar=sampler.progress,
+        save_warmup=False,
+    )
     stats = tree["sample_stats"].to_dataset()
     wanted = ["depth", "maxdepth_reached", "diverging", "energy", "logp", "n_steps", "step_size", "mean_tree_accept"]
     kept = stats[[name for name in wanted if name in stats]].rename(
-        {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth", "mean_tree_accept": "acceptance_rate"})
+        {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth", "mean_tree_accept": "acceptance_rate"}
+    )
     kept.attrs = {}
     return tree["posterior"]["unconstrained"].to_numpy(), kept
 
@@ -104,8 +119,12 @@ def find_mode(density: Density, seed: int) -> Mode:
     InputError : no start converges, or the curvature is singular (flat priors and data that do not identify everything).
     """
     starts = [density.start, *(jittered(density.start, seed + i) for i in range(1, STARTS))]
-    found = [minimize(lambda x: _negated(density, x), start, jac=True, method="BFGS",
-                      options={"gtol": 1e-6, "maxiter": 2000}) for start in starts]
+    found = [
+        minimize(
+            lambda x: _negated(density, x), start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 2000}
+        )
+        for start in starts
+    ]
     finite = [result for result in found if np.isfinite(result.fun)]
     if not finite:
         raise InputError("no mode was found: the log density is not finite from any start.")
@@ -113,8 +132,10 @@ def find_mode(density: Density, seed: int) -> Mode:
     hessian = _hessian(density, best.x)
     eigenvalues = np.linalg.eigvalsh(hessian)
     if eigenvalues[0] <= 1e-8 * eigenvalues[-1]:
-        raise InputError("the mode is not unique or lies at infinity: the data do not identify every parameter. Keep the "
-                         "priors, or simplify the formulas.")
+        raise InputError(
+            "the mode is not unique or lies at infinity: the data do not identify every parameter. Keep the "
+            "priors, or simplify the formulas."
+        )
     return Mode(best.x, -float(best.fun), np.linalg.inv(hessian))
 
 
@@ -127,7 +148,7 @@ def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
         shape = np.shape(initial[variable.name])
         size = int(np.prod(shape))
         batched.append(pytensor.tensor.tensor(variable.name, dtype="float64", shape=(None, *shape)))
-        values.append(flat[:, at:at + size].reshape(-1, *shape))
+        values.append(flat[:, at : at + size].reshape(-1, *shape))
         at += size
     outputs = model.unobserved_value_vars
     names = [v.name for v in outputs]
@@ -135,7 +156,9 @@ def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
     replaced = vectorize_graph([outputs[i] for i in keep], dict(zip(model.value_vars, batched, strict=True)))
     computed = pytensor.function(batched, replaced, mode="FAST_COMPILE", on_unused_input="ignore")(*values)
     shape = draws.shape[:2]
-    return as_dataset(model, {names[i]: value.reshape(*shape, *value.shape[1:]) for i, value in zip(keep, computed, strict=True)})
+    return as_dataset(
+        model, {names[i]: value.reshape(*shape, *value.shape[1:]) for i, value in zip(keep, computed, strict=True)}
+    )
 
 
 def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -147,7 +170,9 @@ def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:
     used = {dim for dims, _ in variables.values() for dim in dims}
     coords: dict[str, Any] = {name: list(v) for name, v in model.coords.items() if v is not None and name in used}
     first = next(iter(values.values()))
-    return xr.Dataset(variables, coords={"chain": np.arange(first.shape[0]), "draw": np.arange(first.shape[1]), **coords})
+    return xr.Dataset(
+        variables, coords={"chain": np.arange(first.shape[0]), "draw": np.arange(first.shape[1]), **coords}
+    )
 
 
 def jittered(start: np.ndarray, seed: int) -> np.ndarray:
@@ -163,9 +188,9 @@ def _negated(density: Density, x: np.ndarray) -> tuple[float, np.ndarray]:
 def _hessian(density: Density, x: np.ndarray) -> np.ndarray:
     """Minus the second derivatives, by central differences of the gradient."""
     step = 1e-5 * np.maximum(1.0, np.abs(x))
-    rows = [(_negated(density, x + e)[1] - _negated(density, x - e)[1]) / (2 * s)
-            for e, s in zip(np.diag(step), step, strict=True)]
+    rows = [
+        (_negated(density, x + e)[1] - _negated(density, x - e)[1]) / (2 * s)
+        for e, s in zip(np.diag(step), step, strict=True)
+    ]
     matrix = np.array(rows)
     return (matrix + matrix.T) / 2
-
-

@@ -16,19 +16,47 @@ from bayes_listexp.likelihood import arm_slices, report_tables
 from bayes_listexp.published.table import PublishedTable
 
 WAVES = ("2022-09", "2022-11")
-EDUCATION = ("7th grade or lower", "secondary 8-9th grade", "full general secondary", "secondary specialised",
-             "incomplete higher", "full higher")
+EDUCATION = (
+    "7th grade or lower",
+    "secondary 8-9th grade",
+    "full general secondary",
+    "secondary specialised",
+    "incomplete higher",
+    "full higher",
+)
 EDUCATION_SHARES = (0.02, 0.07, 0.20, 0.196, 0.114, 0.40)  # sums to the published 48.6 and 51.4 % in two groups
 ETHNICITY_SHARES = {"Kazakh": 0.70, "Russian": 0.17, "Uzbek": 0.05, "Ukrainian": 0.03, "Uyghur": 0.03, "German": 0.02}
 CITIES = {"Almaty": 0.10, "Astana": 0.07}
 OVERSAMPLE = {"Almaty": 0.25, "Astana": 0.20}
-OTHER_REGIONS = ("Abai", "Akmola", "Aktobe", "Almaty region", "Atyrau", "East Kazakhstan", "Jetisu", "Karaganda", "Kostanay",
-                 "Kyzylorda", "Mangystau", "North Kazakhstan", "Pavlodar", "Shymkent", "Turkistan", "Ulytau", "West Kazakhstan",
-                 "Zhambyl")
+OTHER_REGIONS = (
+    "Abai",
+    "Akmola",
+    "Aktobe",
+    "Almaty region",
+    "Atyrau",
+    "East Kazakhstan",
+    "Jetisu",
+    "Karaganda",
+    "Kostanay",
+    "Kyzylorda",
+    "Mangystau",
+    "North Kazakhstan",
+    "Pavlodar",
+    "Shymkent",
+    "Turkistan",
+    "Ulytau",
+    "West Kazakhstan",
+    "Zhambyl",
+)
 NORTHERN = ("Abai", "Akmola", "East Kazakhstan", "Karaganda", "Kostanay", "North Kazakhstan", "Pavlodar")
 ITEM_SHARES = {"foreign investment": 0.86, "Eurasian Economic Union": 0.72, "tourism": 0.80, "labour migration": 0.38}
-NOVEMBER = {("all", "all"): 0.35, ("gender", "male"): 0.40, ("gender", "female"): 0.31, ("ethnicity", "Kazakh"): 0.33,
-            ("ethnicity", "Russian"): 0.38}
+NOVEMBER = {
+    ("all", "all"): 0.35,
+    ("gender", "male"): 0.40,
+    ("gender", "female"): 0.31,
+    ("ethnicity", "Kazakh"): 0.33,
+    ("ethnicity", "Russian"): 0.38,
+}
 
 
 class Simulated(NamedTuple):
@@ -42,8 +70,16 @@ class Simulated(NamedTuple):
     truth: pd.DataFrame
 
 
-def draw_answers(trait: np.ndarray, count: np.ndarray, treated: np.ndarray, J: int, rng: np.random.Generator, *,
-                 response: str = "truthful", lapses: Mapping[str, float] | None = None) -> np.ndarray:
+def draw_answers(
+    trait: np.ndarray,
+    count: np.ndarray,
+    treated: np.ndarray,
+    J: int,
+    rng: np.random.Generator,
+    *,
+    response: str = "truthful",
+    lapses: Mapping[str, float] | None = None,
+) -> np.ndarray:
     """Answers of people with a latent ``trait`` and ``count`` (person,), by the rules of a response model.
 
     ``lapses`` gives the probability of each lapse of the model.
@@ -56,9 +92,13 @@ def draw_answers(trait: np.ndarray, count: np.ndarray, treated: np.ndarray, J: i
     chances = dict(lapses or {})
     for name in {*catalogue, *chances}:
         if name not in catalogue or not 0 <= chances.get(name, -1) <= 1:
-            raise InputError(f"lapses: '{name}' needs a probability between 0 and 1 and must be one of: {', '.join(catalogue)}.")
+            raise InputError(
+                f"lapses: '{name}' needs a probability between 0 and 1 and must be one of: {', '.join(catalogue)}."
+            )
     tables = report_tables(catalogue, J)
-    said = tables.certain + sum((1 - chances[n]) * tables.kept[n] + chances[n] * tables.followed[n] for n in tables.kept)
+    said = tables.certain + sum(
+        (1 - chances[n]) * tables.kept[n] + chances[n] * tables.followed[n] for n in tables.kept
+    )
     answers = np.empty(len(trait), dtype=int)
     for treated_arm, columns in enumerate(arm_slices(J).values()):
         rows = np.flatnonzero(np.asarray(treated, dtype=int) == treated_arm)
@@ -93,10 +133,16 @@ def _population() -> pd.DataFrame:
     regions = CITIES | dict(zip(OTHER_REGIONS, rest * sizes / sizes.sum(), strict=True))
     cells = pd.MultiIndex.from_product(
         [["female", "male"], EDUCATION, list(ETHNICITY_SHARES), list(regions)],
-        names=["gender", "education", "ethnicity", "region"]).to_frame(index=False)
+        names=["gender", "education", "ethnicity", "region"],
+    ).to_frame(index=False)
     north = cells["region"].isin(NORTHERN) & (cells["ethnicity"] == "Russian")
-    share = (0.5 * cells["education"].map(dict(zip(EDUCATION, EDUCATION_SHARES, strict=True))) * cells["region"].map(regions)
-             * cells["ethnicity"].map(ETHNICITY_SHARES) * np.where(north, 2.0, 1.0))
+    share = (
+        0.5
+        * cells["education"].map(dict(zip(EDUCATION, EDUCATION_SHARES, strict=True)))
+        * cells["region"].map(regions)
+        * cells["ethnicity"].map(ETHNICITY_SHARES)
+        * np.where(north, 2.0, 1.0)
+    )
     return cells.assign(N=np.round(12_000_000 * share / share.sum()).astype(int))
 
 
@@ -105,8 +151,15 @@ def _university(cells: pd.DataFrame) -> np.ndarray:
 
 
 def _features(cells: pd.DataFrame) -> np.ndarray:
-    return np.column_stack([np.ones(len(cells)), cells["gender"] == "male", _university(cells),
-                            cells["ethnicity"] == "Russian", ~cells["ethnicity"].isin(["Kazakh", "Russian"])]).astype(float)
+    return np.column_stack(
+        [
+            np.ones(len(cells)),
+            cells["gender"] == "male",
+            _university(cells),
+            cells["ethnicity"] == "Russian",
+            ~cells["ethnicity"].isin(["Kazakh", "Russian"]),
+        ]
+    ).astype(float)
 
 
 def _calibrated(population: pd.DataFrame, targets: Mapping[tuple[str, str], float], offset: np.ndarray) -> np.ndarray:
@@ -133,8 +186,11 @@ def _member(cells: pd.DataFrame, group: str, level: str) -> np.ndarray:
 
 def _published_supports(table: PublishedTable) -> dict[tuple[str, str], float]:
     """Differences of the published means for everybody, gender, education and ethnicity."""
-    return {(row.group, row.level): row.mean_treatment.value - row.mean_control.value
-            for row in table.rows if row.group != "region"}
+    return {
+        (row.group, row.level): row.mean_treatment.value - row.mean_control.value
+        for row in table.rows
+        if row.group != "region"
+    }
 
 
 def _regional_effects(rng: np.random.Generator) -> dict[str, dict[str, float]]:
@@ -144,7 +200,9 @@ def _regional_effects(rng: np.random.Generator) -> dict[str, dict[str, float]]:
     return {w: dict(zip(names, level + i * move, strict=True)) for i, w in enumerate(WAVES)}
 
 
-def _draw_wave(population: pd.DataFrame, chances: np.ndarray, wave: str, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def _draw_wave(
+    population: pd.DataFrame, chances: np.ndarray, wave: str, n: int, rng: np.random.Generator
+) -> pd.DataFrame:
     share = population["N"] / population["N"].sum()
     boost = population["region"].map({r: OVERSAMPLE[r] / share[population["region"] == r].sum() for r in OVERSAMPLE})
     rest = (1 - sum(OVERSAMPLE.values())) / share[~population["region"].isin(OVERSAMPLE)].sum()
@@ -154,8 +212,12 @@ def _draw_wave(population: pd.DataFrame, chances: np.ndarray, wave: str, n: int,
     trait = (rng.random(n) < chances[picked]).astype(int)
     treated = rng.permutation(np.arange(n) % 2)
     answers = draw_answers(trait, _draw_counts(people, trait, rng), treated, len(ITEM_SHARES), rng)
-    people = people.assign(wave=wave, arm=np.where(treated, "treatment", "control"), answer=answers.astype(float),
-                           weight=np.round(1 / boost[picked], 4))
+    people = people.assign(
+        wave=wave,
+        arm=np.where(treated, "treatment", "control"),
+        answer=answers.astype(float),
+        weight=np.round(1 / boost[picked], 4),
+    )
     return _with_missing(people, rng)
 
 
@@ -164,7 +226,9 @@ def _draw_counts(people: pd.DataFrame, trait: np.ndarray, rng: np.random.Generat
     lean = -0.18 * (people["gender"] == "male") - 0.10 * _university(people) + 0.14
     base = logit(np.array(list(ITEM_SHARES.values())))
     together = np.array([0.0, 0.5, 0.0, 0.0]) * (trait - 0.5)[:, None]
-    return (rng.random((len(people), len(base))) < expit(base + lean.to_numpy(dtype=float)[:, None] + together)).sum(axis=1)
+    return (rng.random((len(people), len(base))) < expit(base + lean.to_numpy(dtype=float)[:, None] + together)).sum(
+        axis=1
+    )
 
 
 def _with_missing(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -186,7 +250,12 @@ def _truth(population: pd.DataFrame, chances: Mapping[str, np.ndarray]) -> pd.Da
     mass = population["N"].to_numpy(dtype=float)
     ethnicity = population["ethnicity"].where(population["ethnicity"].isin(["Kazakh", "Russian"]), "other")
     education = pd.Series(np.where(_university(population), "university", "secondary or less"))
-    groups = {"gender": population["gender"], "education": education, "ethnicity": ethnicity, "region": population["region"]}
+    groups = {
+        "gender": population["gender"],
+        "education": education,
+        "ethnicity": ethnicity,
+        "region": population["region"],
+    }
     rows = []
     for wave, p in chances.items():
         rows.append((wave, "all", "all", float(mass @ p / mass.sum())))

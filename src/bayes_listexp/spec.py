@@ -24,21 +24,67 @@ CSTO_TABLE = "csto_table1_2022-09.csv"
 
 KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
     "survey": {
-        "": {"kind": (str,), "title": (str,), "data": (dict,), "model": (dict,), "priors": (dict, str),
-             "population": (dict,), "sample": (dict,), "report": (dict,)},
-        "data": {"file": (str,), "simulated": (str,), "simulation": (dict,), "counts": (str,), "answer": (str,), "arm": (str,),
-                 "arms": (list,), "J": (int,), "wave": (str,), "weights": (str,), "ids": (str,), "covariates": (list,),
-                 "missing": (str,), "recode": (dict,), "codes": (list,), "encoding": (str,), "sensitive_item": (str,)},
-        "model": {"trait": (str,), "control": (str,), "response": (str,), "counts": (str,), "dependence": (str,),
-                  "lapses": (dict,)},
+        "": {
+            "kind": (str,),
+            "title": (str,),
+            "data": (dict,),
+            "model": (dict,),
+            "priors": (dict, str),
+            "population": (dict,),
+            "sample": (dict,),
+            "report": (dict,),
+        },
+        "data": {
+            "file": (str,),
+            "simulated": (str,),
+            "simulation": (dict,),
+            "counts": (str,),
+            "answer": (str,),
+            "arm": (str,),
+            "arms": (list,),
+            "J": (int,),
+            "wave": (str,),
+            "weights": (str,),
+            "ids": (str,),
+            "covariates": (list,),
+            "missing": (str,),
+            "recode": (dict,),
+            "codes": (list,),
+            "encoding": (str,),
+            "sensitive_item": (str,),
+        },
+        "model": {
+            "trait": (str,),
+            "control": (str,),
+            "response": (str,),
+            "counts": (str,),
+            "dependence": (str,),
+            "lapses": (dict,),
+        },
         "population": {"file": (str,), "count": (str,), "recode": (dict,)},
-        "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,), "method": (str,)},
+        "sample": {
+            "draws": (int,),
+            "tune": (int,),
+            "chains": (int,),
+            "target_accept": (float,),
+            "seed": (int,),
+            "method": (str,),
+        },
         "report": {"by": (list,), "change": (list,), "alternatives": (list,), "author": (str,)},
     },
     "published": {
         "": {"kind": (str,), "title": (str,), "data": (dict,), "later": (dict,), "sample": (dict,), "report": (dict,)},
-        "data": {"file": (str,), "J": (int,), "N": (int,), "name": (str,), "use": (dict,), "shares": (list,), "claims": (list,),
-                 "sensitive_item": (str,), "sources": (list,)},
+        "data": {
+            "file": (str,),
+            "J": (int,),
+            "N": (int,),
+            "name": (str,),
+            "use": (dict,),
+            "shares": (list,),
+            "claims": (list,),
+            "sensitive_item": (str,),
+            "sources": (list,),
+        },
         "later": {"support": (str,), "N": (int, list), "label": (str,)},
         "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,)},
         "report": {"author": (str,)},
@@ -92,8 +138,11 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     """The study that a survey spec describes, and the simulation behind it if it is synthetic."""
     data = spec.table("data")
     simulated = _simulated(spec, data) if "simulated" in data else None
-    survey = simulated.survey if simulated else read_survey(_path(spec, data["file"]), encoding=data.get("encoding"),
-                                                            codes=data.get("codes", ()))
+    survey = (
+        simulated.survey
+        if simulated
+        else read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
+    )
     survey = recode(survey, data["recode"]) if "recode" in data else survey
     population = simulated.population if simulated else _population(spec)
     roles: dict[str, Any] = {k: data[k] for k in ("answer", "arm", "J", "wave", "covariates") if k in data}
@@ -105,7 +154,9 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
         more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
         study = ListExperiment.from_frame(survey, population=population, **roles, **more)
     name = f"simulated: {data['simulated']}" if simulated else None
-    return study.described(sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None), simulated
+    return study.described(
+        sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None
+    ), simulated
 
 
 def fit_arguments(spec: Spec) -> dict[str, Any]:
@@ -124,8 +175,11 @@ def published_of(spec: Spec) -> tuple[PublishedTable, PublishedSupport | None]:
     if not later:
         return table, None
     sizes = later.get("N", data["N"])
-    return table, PublishedSupport(support=later["support"], N=tuple(sizes) if isinstance(sizes, list) else sizes,
-                                   label=later.get("label", "the later wave"))
+    return table, PublishedSupport(
+        support=later["support"],
+        N=tuple(sizes) if isinstance(sizes, list) else sizes,
+        label=later.get("label", "the later wave"),
+    )
 
 
 def bundled(name: str) -> Path:
@@ -153,13 +207,17 @@ def _path(spec: Spec, name: str) -> Path:
 
 def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
     if data["simulated"] != "two_wave_survey":
-        raise InputError(f"{spec.path}, line {_line(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
-                         "'two_wave_survey'.")
+        raise InputError(
+            f"{spec.path}, line {_line(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
+            "'two_wave_survey'."
+        )
     settings = dict(data.get("simulation", {}))
     unknown = [key for key in settings if key not in ("seed", "n_per_wave")]
     if unknown:
-        raise InputError(f"{spec.path}, line {_line(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
-                         "there are: seed, n_per_wave.")
+        raise InputError(
+            f"{spec.path}, line {_line(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
+            "there are: seed, n_per_wave."
+        )
     return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
 
 
@@ -191,7 +249,9 @@ def _validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> No
         raise InputError(f"{path}, line {_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
 
 
-def _check_keys(path: Path, text: str, table: str, values: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]) -> None:
+def _check_keys(
+    path: Path, text: str, table: str, values: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]
+) -> None:
     place = f"[{table}] " if table else ""
     for key, value in values.items():
         where = f"{path}, line {_line(text, key)}: {place}"
@@ -200,7 +260,9 @@ def _check_keys(path: Path, text: str, table: str, values: Mapping[str, Any], kn
         types = known[key]
         accepted = types + ((int,) if float in types else ())
         if not isinstance(value, accepted) or isinstance(value, bool):
-            raise InputError(f"{where}'{key}' must be of type {' or '.join(t.__name__ for t in types)}, found {value!r}.")
+            raise InputError(
+                f"{where}'{key}' must be of type {' or '.join(t.__name__ for t in types)}, found {value!r}."
+            )
 
 
 def _line(text: str, key: str) -> int:

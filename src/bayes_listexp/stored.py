@@ -27,17 +27,30 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
     """Provenance as attributes that a NetCDF file can hold: specification, priors, data, exclusions, versions, hashes."""
     specification = plan.specification
     described = {
-        "trait": specification.trait, "control": specification.control, "counts": specification.counts,
-        "dependence": specification.dependence, "lapses": dict(specification.lapses),
+        "trait": specification.trait,
+        "control": specification.control,
+        "counts": specification.counts,
+        "dependence": specification.dependence,
+        "lapses": dict(specification.lapses),
         "response": specification.response if isinstance(specification.response, str) else "custom",
         "priors": "flat" if specification.priors == "flat" else {k: str(v) for k, v in plan.priors.items()},
     }
-    facts = {"specification": described, "source": dict(study.source), "arguments": dict(arguments),
-             "exclusions": plan.cells.exclusions.to_dict("records"), "versions": {p: version(p) for p in PACKAGES}}
+    facts = {
+        "specification": described,
+        "source": dict(study.source),
+        "arguments": dict(arguments),
+        "exclusions": plan.cells.exclusions.to_dict("records"),
+        "versions": {p: version(p) for p in PACKAGES},
+    }
     digest = hashlib.sha256(json.dumps([described, facts["source"], facts["arguments"]], sort_keys=True).encode())
     return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()} | {
-        "J": plan.J, "wave": study.wave or "", "weighted": int(study.weighted), "sensitive_item": study.sensitive_item,
-        "synthetic": int(study.synthetic), "run_sha256": digest.hexdigest()}
+        "J": plan.J,
+        "wave": study.wave or "",
+        "weighted": int(study.weighted),
+        "sensitive_item": study.sensitive_item,
+        "synthetic": int(study.synthetic),
+        "run_sha256": digest.hexdigest(),
+    }
 
 
 def fact(tree: xr.DataTree, name: str) -> Any:
@@ -71,18 +84,28 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
     described = fact(tree, "specification")
     specification = Specification(**{k: v for k, v in described.items() if k != "priors"}, priors=described["priors"])
     stored = tree["cells"].to_dataset()
-    cells = Cells(_dataset_frame(stored), stored["n_control"].to_numpy(), stored["n_treatment"].to_numpy(),
-                  stored["weight"].to_numpy(), pd.DataFrame(fact(tree, "exclusions")))
+    cells = Cells(
+        _dataset_frame(stored),
+        stored["n_control"].to_numpy(),
+        stored["n_treatment"].to_numpy(),
+        stored["weight"].to_numpy(),
+        pd.DataFrame(fact(tree, "exclusions")),
+    )
     texts = {"trait": described["trait"], "control": described["control"]}
     texts |= {f"lapse_{name}": text for name, text in described["lapses"].items()}
     designs = {name: formulas.design(text, cells.frame, cells.n) for name, text in texts.items()}
     tables = tree["report_tables"].to_dataset()
     lapses = list(described["lapses"])
-    stored_tables = ReportTables(tables["certain"].to_numpy(), {n: tables[f"kept_{n}"].to_numpy() for n in lapses},
-                                 {n: tables[f"followed_{n}"].to_numpy() for n in lapses})
+    stored_tables = ReportTables(
+        tables["certain"].to_numpy(),
+        {n: tables[f"kept_{n}"].to_numpy() for n in lapses},
+        {n: tables[f"followed_{n}"].to_numpy() for n in lapses},
+    )
     given = described["priors"]
     resolved = {} if given == "flat" else {name: parse_prior(text) for name, text in given.items()}
-    return Blueprint(specification, int(tree.attrs["J"]), cells, designs, stored_tables, family(described["counts"]), resolved)
+    return Blueprint(
+        specification, int(tree.attrs["J"]), cells, designs, stored_tables, family(described["counts"]), resolved
+    )
 
 
 def population_of(tree: xr.DataTree) -> pd.DataFrame | None:
@@ -92,8 +115,14 @@ def population_of(tree: xr.DataTree) -> pd.DataFrame | None:
 
 def _as_read(frame: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, everything else as categories of text, as the study's own columns are."""
-    return pd.DataFrame({str(name): frame[name].astype(float) if pd.api.types.is_numeric_dtype(frame[name].dtype)
-                         else frame[name].astype(str).astype("category") for name in frame.columns})
+    return pd.DataFrame(
+        {
+            str(name): frame[name].astype(float)
+            if pd.api.types.is_numeric_dtype(frame[name].dtype)
+            else frame[name].astype(str).astype("category")
+            for name in frame.columns
+        }
+    )
 
 
 def _frame_dataset(frame: pd.DataFrame, dim: str) -> xr.Dataset:

@@ -79,6 +79,7 @@ def canvas(height: float) -> Canvas:
     page = fig.add_axes((0.0, 0.0, 1.0, 1.0))
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
     page.axis("off")
+    page.set_zorder(10)  # a long heading of a group runs across the plot and must stay readable
     return Canvas(fig, page, height)
 
 

@@ -1,0 +1,276 @@
+"""Sections of a survey's report that carry results: the headline, support by group, and change between waves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_listexp import estimates, figures
+from bayes_listexp.design_based import change_in_means, difference_in_means
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.figures.survey import probability_words
+from bayes_listexp.report import Block, Section, figure
+from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text, points
+
+
+class Survey(NamedTuple):
+    """What the report is made from: the study, its fit, the groups to show, the two waves of the change, and the rest.
+
+    ``alternatives`` are fits of the same study under other models; ``truth`` is what a simulation knows
+    (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run.
+    """
+
+    study: ListExperiment
+    tree: xr.DataTree
+    title: str
+    by: Sequence[str] = ()
+    waves: tuple[str, str] | None = None
+    alternatives: Mapping[str, xr.DataTree] = {}
+    truth: pd.DataFrame | None = None
+    command: str = ""
+
+
+def headline(survey: Survey) -> str:
+    """The result in one sentence, with its interval."""
+    item = survey.study.sensitive_item
+    if not survey.waves:
+        row = estimates.summarise(estimates.prevalence(survey.tree)).iloc[0]
+        return f"{_percent(row)} support {item} ({_interval(row)} with probability 95 %)."
+    by_wave = estimates.summarise(estimates.prevalence(survey.tree, by=survey.study.wave or ())).set_index(
+        survey.study.wave
+    )
+    first, second = (by_wave.loc[w] for w in survey.waves)
+    moved = estimates.summarise(_changes(survey)["change"]).iloc[0]
+    direction = "fell" if moved["median"] < 0 else "rose"
+    chance = moved["p_below_zero"] if direction == "fell" else 1 - moved["p_below_zero"]
+    return (
+        f"Support for {item} {direction} from {_percent(first)} ({_interval(first)}) in {survey.waves[0]} to "
+        f"{_percent(second)} ({_interval(second)}) in {survey.waves[1]}, by {abs(100 * moved['median']):.0f} points "
+        f"({points(moved['lower'])} to {points(moved['upper'])}); the probability that it {direction} at all is "
+        f"{probability_words(chance)}."
+    )
+
+
+def support_section(survey: Survey) -> Section:
+    """Support overall and by every group: a figure and a table each, and the same posterior on other populations."""
+    wave = survey.study.wave
+    along = [wave] if wave and survey.study.waves else []
+    blocks: list[Block] = [
+        _support_figure(survey, along, "support-all", "Support overall"),
+        _support_table(survey, along, "all"),
+    ]
+    for group in survey.by:
+        blocks.append(_support_figure(survey, [group, *along], f"support-{_id(group)}", f"Support by {group}"))
+        blocks.append(_support_table(survey, [group, *along], group))
+    blocks.append(_estimands(survey, along))
+    population = estimates.prevalence(survey.tree).attrs["population"]
+    lead = (
+        f"Posterior of the share who hold the trait, on the {population}; beside it the difference in means, which uses no "
+        "model. Intervals hold 95 % of the posterior probability."
+    )
+    return Section("support", "Support", lead, tuple(blocks))
+
+
+def _support_figure(survey: Survey, by: Sequence[str], name: str, title: str) -> Block:
+    draws = estimates.prevalence(survey.tree, by=by)
+    along = survey.study.wave if len(by) > 1 else None
+    table = _dim(survey, by)
+    fig = figures.support_by_group(
+        draws,
+        table,
+        along=along,
+        sort=len(by) > 1,
+        title=title,
+        subtitle=f"{survey.study.sensitive_item}; posterior median, 50 % and 95 % intervals",
+        label="Support, % of the population" if survey.study.population is not None else "Support, %",
+    )
+    weights = " with survey weights" if survey.study.weighted else ""
+    caption = f"{title}. The difference in means{weights} is not cut off at 0 or 100 %."
+    return figure(fig, name=name, caption=caption, synthetic=survey.study.synthetic)
+
+
+def _support_table(survey: Survey, by: Sequence[str], group: str) -> Table:
+    rows = estimates.summarise(estimates.prevalence(survey.tree, by=by))
+    rows = _beside(rows, _dim(survey, by), list(by))
+    columns: list[Any] = [Text(name, name.capitalize()) for name in by]
+    columns += [
+        Percent("median", "Support"),
+        Interval("lower", "upper", "95 % interval"),
+        Percent("dim", "Difference in means"),
+        Interval("dim_lower", "dim_upper", "its 95 % interval"),
+        Number("n", "n"),
+    ]
+    if survey.truth is not None:
+        rows = _with_truth(rows, survey.truth, list(by), survey.study.wave)
+        columns.append(Percent("truth", "True (simulated)"))
+    if not by:
+        rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
+    note = "Difference in means: treatment minus control arm, with survey weights." if survey.study.weighted else ""
+    return Table(
+        f"support-{_id(group)}", rows, f"Support by {' and '.join(by)}" if by else "Support", tuple(columns), note
+    )
+
+
+def _estimands(survey: Survey, along: Sequence[str]) -> Table:
+    tree = survey.tree
+    choices: list[tuple[str, xr.DataArray]] = [
+        ("sample average", estimates.prevalence(tree, by=along, population="sample")),
+        ("this sample, given the answers", estimates.realised_prevalence(tree, by=along)),
+    ]
+    if survey.study.weighted:
+        choices.append(("weighted sample", estimates.prevalence(tree, by=along, population="weights")))
+    if survey.study.population is not None:
+        choices.append(("population (poststratified)", estimates.prevalence(tree, by=along, population="frame")))
+    frame = pd.concat([estimates.summarise(draws).assign(estimand=name) for name, draws in choices], ignore_index=True)
+    columns: tuple[Any, ...] = (
+        Text("estimand", "Estimand"),
+        *(Text(name, name.capitalize()) for name in along),
+        Percent("median", "Support", 1),
+        Interval("lower", "upper", "95 % interval"),
+    )
+    return Table(
+        "estimands",
+        frame,
+        "The same posterior on different populations",
+        columns,
+        "Three questions that are often mixed up: people with these covariates, these very respondents, and the population.",
+    )
+
+
+def change_section(survey: Survey) -> Section:
+    """The change between two waves, its opinion and composition parts, and the change by every group."""
+    first, second = survey.waves or ("", "")
+    parts = _changes(survey)
+    dim = change_in_means(survey.study, first, second, weighted=survey.study.weighted)
+    fig = figures.change_between_waves(
+        parts["change"],
+        dim,
+        waves=(first, second),
+        title=f"Change in support, {first} to {second}",
+        subtitle="population held fixed" if survey.study.population is not None else "",
+    )
+    blocks: list[Block] = [
+        figure(
+            fig,
+            name="change-all",
+            synthetic=survey.study.synthetic,
+            caption="Posterior of the change, and beside it the difference of the two differences in means.",
+        )
+    ]
+    blocks.append(_change_table(survey, parts, dim))
+    for group in survey.by:
+        draws = _changes(survey, by=group)["change"]
+        table = change_in_means(survey.study, first, second, by=group, weighted=survey.study.weighted)
+        table = table[table[group].isin(draws[group].to_numpy()) & table["estimate"].notna()]
+        drawn = figures.change_between_waves(draws, table, waves=(first, second), title=f"Change by {group}")
+        blocks.append(
+            figure(drawn, name=f"change-{_id(group)}", synthetic=survey.study.synthetic, caption=f"Change by {group}.")
+        )
+        blocks.append(_change_by(draws, table, group))
+    row = estimates.summarise(parts["change"]).iloc[0]
+    lead = (
+        f"Support changed by {points(row['median'])} points ({points(row['lower'])} to {points(row['upper'])}); "
+        f"P(decline) = {probability_words(row['p_below_zero'])}."
+    )
+    return Section("change", "Change between waves", lead, tuple(blocks))
+
+
+def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table:
+    own = estimates.change(survey.tree, *(survey.waves or ("", "")), population="sample")
+    rows = [
+        (f"on the {parts.attrs['population']}", parts["change"]),
+        ("on each wave's own sample", own["change"]),
+        ("   of which: opinion (same make-up)", own["rate"]),
+        ("   of which: make-up of the samples", own["composition"]),
+    ]
+    frame = pd.concat([with_chances(draws).assign(quantity=name) for name, draws in rows], ignore_index=True)
+    z = dim.iloc[0]
+    last = {
+        "quantity": "difference in means (no model)",
+        "median": z["estimate"],
+        "lower": z["lower"],
+        "upper": z["upper"],
+    }
+    frame = pd.concat([frame, pd.DataFrame([last])], ignore_index=True)
+    columns = (
+        Text("quantity", "Change"),
+        Points("median", "Estimate", 1),
+        Interval("lower", "upper", "95 % interval", points=True),
+        Text("fell", "P(decline)"),
+        Text("fell20", "P(decline of 20 points or more)"),
+    )
+    return Table("change-all", frame, "Change in support, and what it is made of", columns)
+
+
+def with_chances(draws: xr.DataArray) -> pd.DataFrame:
+    """Summary of a change with P(decline) and P(decline of 20 points or more) in words, never 0 or 100 %."""
+    rows = estimates.summarise(draws)
+    large = (draws <= -0.2).mean(("chain", "draw")).to_numpy().ravel()
+    return rows.assign(
+        fell=[probability_words(p) for p in rows["p_below_zero"]], fell20=[probability_words(p) for p in large]
+    )
+
+
+def _change_by(draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
+    rows = with_chances(draws)
+    other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})
+    rows = rows.merge(other[[group, "dim", "dim_lower", "dim_upper"]], on=group, how="left")
+    columns = (
+        Text(group, group.capitalize()),
+        Points("median", "Change"),
+        Interval("lower", "upper", "95 % interval", points=True),
+        Text("fell", "P(decline)"),
+        Points("dim", "Difference in means"),
+        Interval("dim_lower", "dim_upper", "its 95 % interval", points=True),
+    )
+    return Table(f"change-{_id(group)}", rows, f"Change by {group}", columns)
+
+
+def _changes(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
+    first, second = survey.waves or ("", "")
+    return estimates.change(survey.tree, first, second, by=by)
+
+
+def _dim(survey: Survey, by: Sequence[str]) -> pd.DataFrame:
+    """Difference in means for the groups that have a posterior, as text levels; groups without both arms are left out."""
+    table = difference_in_means(survey.study, by=by, weighted=survey.study.weighted)
+    table = table[table["estimate"].notna() & table["se"].notna()]
+    draws = estimates.prevalence(survey.tree, by=by)
+    for name in by:
+        table = table[table[name].isin(list(draws[name].to_numpy()))]
+    return table.reset_index(drop=True)
+
+
+def _beside(rows: pd.DataFrame, dim: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})
+    other["n"] = other["n_control"] + other["n_treatment"]
+    other = other[[*by, "dim", "dim_lower", "dim_upper", "n"]]
+    if not by:
+        return pd.concat([rows, other], axis=1)
+    for name in by:
+        other[name] = other[name].astype(object)
+        rows[name] = rows[name].astype(object)
+    return rows.merge(other, on=by, how="left")
+
+
+def _with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: str | None) -> pd.DataFrame:
+    group = next((name for name in by if name != wave), "all")
+    known = truth[truth["group"] == group].rename(columns={"prevalence": "truth", "level": group})
+    keys = [name for name in by if name in known.columns]
+    return rows.merge(known[[*keys, "truth"]], on=keys, how="left") if keys else rows.assign(truth=np.nan)
+
+
+def _id(text: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-") or "group"
+
+
+def _percent(row: pd.Series) -> str:
+    return f"{100 * row['median']:.0f} %"
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{100 * row['lower']:.0f} to {100 * row['upper']:.0f} %"

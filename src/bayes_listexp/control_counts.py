@@ -69,14 +69,17 @@ def softmax(eta: Any, parameter: Any, J: int) -> Any:
 def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:
     """Beta-binomial with mean sigmoid(``eta``) and intra-class correlation r: only more dispersed than the binomial.
 
-    Written with the J factors of its Polya urn, which needs no gamma functions and is exact at r = 0.
+    Written with the J factors of its Polya urn, which needs no gamma functions and is exact at r = 0 and r = 1. The first
+    draw's factor 1 - r cancels, but for counts between 0 and J, where one is left.
     """
     r = parameter[..., None, None, None]
-    i = np.arange(float(J))
-    up, down = (pt.sigmoid(sign * eta)[..., None] * (1 - r) + i * r for sign in (1, -1))
+    i = np.arange(1.0, J)
+    up, down = (pt.concatenate([-pt.softplus(-sign * eta)[..., None],
+                                pt.log(pt.sigmoid(sign * eta)[..., None] * (1 - r) + i * r)], axis=-1) for sign in (1, -1))
     below = np.tri(J + 1, J, -1).T  # (factor, count): the factors i < count
     log_ways = log_choose(J) - pt.log(1 - r + i * r).sum(axis=-1, keepdims=True)
-    return pt.exp(log_ways + pt.log(up) @ below + pt.log(down) @ below[:, ::-1])
+    between = (np.arange(J + 1) % J > 0).astype(float)
+    return pt.exp(log_ways + up @ below + down @ below[:, ::-1]) * (1 - r * between)
 
 
 FAMILIES = {

@@ -154,8 +154,8 @@ def _unconstrained_names(model: pm.Model) -> list[str]:
 
 
 def _prior(plan: Blueprint, model: pm.Model, seed: int) -> dict[str, xr.Dataset]:
-    """Draws from the prior and the answers it predicts; flat priors have none."""
-    if plan.specification.priors == "flat":
+    """Draws from the prior and the answers it predicts; with a flat prior there are none."""
+    if any(prior.distribution == "Flat" for prior in plan.priors.values()):
         return {}
     variables = [v for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_z")]
     drawn = pm.draw(variables, draws=PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
-from scipy.special import logit
+from scipy.special import betaln, logit
 
 from bayes_listexp.errors import InputError
 
 ARGUMENTS = {"Normal": 2, "StudentT": 3, "Logistic": 2, "Cauchy": 2, "Beta": 2, "HalfNormal": 1, "HalfCauchy": 1,
              "Exponential": 1, "LogNormal": 2, "Gamma": 2, "Flat": 0}
 """Distributions that a prior may have, by PyMC's names and argument order, with their number of arguments."""
+
+LOCATED = {"Normal": 0, "StudentT": 1, "Logistic": 0, "Cauchy": 0, "LogNormal": 0}
+"""Which argument is a location, and may be any number; all others are scales and shapes, above 0."""
 
 
 class Prior(NamedTuple):
@@ -22,7 +26,7 @@ class Prior(NamedTuple):
     arguments: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"{self.distribution}({', '.join(f'{a:g}' for a in self.arguments)})"
+        return f"{self.distribution}({', '.join(f'{a:.15g}' for a in self.arguments)})"
 
 
 DEFAULTS = {
@@ -50,7 +54,7 @@ def parse_prior(text: str) -> Prior:
 
     Raises
     ------
-    InputError : another form, an unknown distribution, or the wrong number of arguments.
+    InputError : another form, an unknown distribution, the wrong number of arguments, or a scale that is not above 0.
     """
     known = ", ".join(ARGUMENTS)
     try:
@@ -64,6 +68,7 @@ def parse_prior(text: str) -> Prior:
         expected = ARGUMENTS.get(prior.distribution)
         raise InputError(f"prior '{text}': " + (f"unknown distribution; known are: {known}." if expected is None
                          else f"{prior.distribution} takes {expected} numbers."))
+    _check_arguments(prior)
     return prior
 
 
@@ -78,7 +83,14 @@ def resolve(overrides: Mapping[str, Prior | str], lapse_priors: Mapping[str, Pri
     unknown = [name for name in overrides if name not in known]
     if unknown:
         raise InputError(f"priors: '{unknown[0]}' is not a parameter; there are: {', '.join(known)}.")
-    return known | {name: parse_prior(p) if isinstance(p, str) else p for name, p in overrides.items()}
+    return known | {name: parse_prior(str(p)) for name, p in overrides.items()}
+
+
+def _check_arguments(prior: Prior) -> None:
+    for i, value in enumerate(prior.arguments):
+        if not isfinite(value) or value <= 0 and i != LOCATED.get(prior.distribution):
+            raise InputError(f"prior '{prior}': the scales and shapes of a {prior.distribution} must be above 0 and all its "
+                             f"numbers finite, found {value:g}.")
 
 
 def flat(lapse_priors: Mapping[str, Prior]) -> dict[str, Prior]:
@@ -106,7 +118,7 @@ def logit_variable(name: str, prior: Prior) -> Any:
         return variable(name, prior)
 
     def logp(value: Any, a: Any, b: Any) -> Any:
-        return a * value - (a + b) * pt.softplus(value) - pt.gammaln(a) - pt.gammaln(b) + pt.gammaln(a + b)
+        return a * value - (a + b) * pt.softplus(value) - betaln(*prior.arguments)
 
     def random(a: Any, b: Any, rng: Any = None, size: Any = None) -> Any:
         return logit(rng.beta(a, b, size=size))
@@ -116,13 +128,13 @@ def logit_variable(name: str, prior: Prior) -> Any:
 
 
 def probability_variable(name: str, prior: Prior) -> Any:
-    """A parameter between 0 and 1; a flat prior is flat on its logit, so that the likelihood's maximum is the mode."""
+    """A parameter between 0 and 1, by its logit; a flat prior is flat on the logit, so that the likelihood's maximum is
+    the mode.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
-    if prior.distribution == "Beta":
-        return variable(name, prior)
-    return pm.Deterministic(name, pt.sigmoid(variable(f"{name}_logit", prior)))
+    return pm.Deterministic(name, pt.sigmoid(logit_variable(f"{name}_logit", prior)))
 
 
 def positive_variable(name: str, prior: Prior) -> Any:

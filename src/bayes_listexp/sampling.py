@@ -19,6 +19,9 @@ from bayes_listexp.errors import InputError
 STARTS = 4
 """Starting points of the search for a mode: mixtures can have more than one."""
 
+FLATTEST = 1e-4
+"""Least curvature of a mode: a standard deviation of 100 on the scale of logits and scaled slopes is a mode at infinity."""
+
 
 class Sampler(NamedTuple):
     """Settings of NUTS: draws and tuning steps per chain, chains, target acceptance, and whether to show progress."""
@@ -131,7 +134,7 @@ def find_mode(density: Density, seed: int) -> Mode:
     best = min(finite, key=lambda result: result.fun)
     hessian = _hessian(density, best.x)
     eigenvalues = np.linalg.eigvalsh(hessian)
-    if eigenvalues[0] <= 1e-8 * eigenvalues[-1]:
+    if eigenvalues[0] <= max(1e-8 * eigenvalues[-1], FLATTEST):
         raise InputError(
             "the mode is not unique or lies at infinity: the data do not identify every parameter. Keep the "
             "priors, or simplify the formulas."

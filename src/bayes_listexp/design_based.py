@@ -21,19 +21,20 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     Columns: the groups, ``estimate``, ``se``, ``lower``, ``upper`` (normal interval), ``n_control``, ``n_treatment``.
     The estimate is a share of people (0 to 1) if the assumptions hold; it is never cut off at 0 or 1. Unweighted, the
     variance is v1/n1 + v0/n0 with unbiased variances; weighted (Hajek), it is the linearised variance of each weighted
-    mean with the n/(n - 1) correction. A group with fewer than two answers in an arm has NaN.
+    mean with the n/(n - 1) correction. A group without answers in an arm has NaN, with a single one no ``se``. A missing
+    level is left out or a group of its own, as the study's ``missing`` says.
 
     Raises
     ------
-    InputError : an unknown column, or weights asked for and none given.
+    InputError : an unknown or repeated column, or weights asked for and none given.
     """
     by = [by] if isinstance(by, str) else list(by)
-    unknown = [name for name in by if name not in study.covariates]
-    if unknown:
-        raise InputError(f"by: column '{unknown[0]}' is not in the data; the study has: {', '.join(study.covariates)}.")
+    twice = [name for name in by if by.count(name) > 1]
+    if twice:
+        raise InputError(f"by: column '{twice[0]}' is named twice.")
     if weighted and not study.weighted:
         raise InputError("weighted = True: the study has no survey weights.")
-    table = study.table.dropna(subset=by)
+    table, _ = study.complete(by)
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     rows = [[*(key if isinstance(key, tuple) else (key,)), *_one(group, weighted, probability)] for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
@@ -53,7 +54,7 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     missing = [w for w in (first, second) if w not in study.waves]
     if study.wave is None or missing:
         raise InputError(f"change: there is no wave '{(missing or [first])[0]}'; the waves are: {', '.join(study.waves) or 'none'}.")
-    table = difference_in_means(study, by=[study.wave, *by], weighted=weighted)
+    table = difference_in_means(study, by=[study.wave, *by], weighted=weighted, probability=probability)
     waves = [table[table[study.wave] == w].drop(columns=study.wave) for w in (first, second)]
     parts = [wave.set_index(by) if by else wave.reset_index(drop=True) for wave in waves]
     estimate = parts[1]["estimate"] - parts[0]["estimate"]

@@ -182,7 +182,11 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 
 def _names(by: str | Sequence[str]) -> list[str]:
-    return [by] if isinstance(by, str) else list(by)
+    names = [by] if isinstance(by, str) else list(by)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"by: column '{twice[0]}' is named twice.")
+    return names
 
 
 def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]) -> xr.DataArray:

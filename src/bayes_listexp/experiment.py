@@ -165,6 +165,21 @@ class ListExperiment:
         """Number of respondents with an answer and an arm."""
         return int(self.table["_n"].sum())
 
+    def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of ``table`` with a level in each of ``columns``, and what was excluded for want of one.
+
+        Where ``missing`` is "level" nothing is excluded: a missing level is the level "(missing)".
+
+        Raises
+        ------
+        InputError : for a column that the study does not have, and for missing numbers that should be a level.
+        """
+        unknown = [name for name in columns if name not in self.covariates]
+        if unknown:
+            raise InputError(f"column '{unknown[0]}' is not in the data; the study has: "
+                             f"{', '.join(self.covariates) or 'no covariates'}.")
+        return _without_missing(self.table, list(columns), self.missing)
+
     def cells(self, columns: Sequence[str] = ()) -> Cells:
         """Tabulate the respondents by ``columns``: one cell per distinct row that occurs.
 
@@ -176,11 +191,7 @@ class ListExperiment:
         InputError : for a column that the study does not have.
         """
         columns = list(dict.fromkeys(columns))
-        unknown = [name for name in columns if name not in self.covariates]
-        if unknown:
-            raise InputError(f"column '{unknown[0]}' is not in the data; the study has: "
-                             f"{', '.join(self.covariates) or 'no covariates'}.")
-        table, exclusions = _without_missing(self.table, columns, self.missing)
+        table, exclusions = self.complete(columns)
         if columns:
             grouped = table.groupby(columns, observed=True, sort=True, dropna=False)
             codes = grouped.ngroup().to_numpy()

@@ -63,7 +63,7 @@ def edges(study: ListExperiment) -> Check:
     floor, ceiling, top = shares["control"][0], shares["control"][-1], shares["treatment"][-1]
     table = pd.DataFrame([("control", 0, floor), ("control", study.J, ceiling), ("treatment", study.J + 1, top)],
                          columns=["arm", "answer", "share"])
-    passed = max(floor, ceiling) < MANY_AT_THE_EDGE
+    passed = bool(max(floor, ceiling) < MANY_AT_THE_EDGE)
     text = (f"In the control arm {floor:.1%} answer 0 and {ceiling:.1%} answer {study.J}; in the treatment arm {top:.1%} answer "
             f"{study.J + 1}, which reveals the sensitive item. " + ("" if passed else "That is many: lying at the edges is likely."))
     return Check("floor and ceiling", "Do few people stand where the answer gives them away?", passed, float(max(floor, ceiling)),
@@ -114,14 +114,17 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
         counts = counts[counts.sum(axis=1) > 0]
         if counts.shape == (len(counts), 2) and len(counts) > 1:
             rows.append((name, float(chi2_contingency(counts, correction=False).pvalue)))
+    question = "Are the arms alike, as random assignment makes them?"
     table = pd.DataFrame(rows, columns=["covariate", "p"])
+    if not rows:
+        return Check("balance", question, None, None, table, "No covariate has two groups to compare between the arms.")
     adjusted = _holm(table["p"].to_numpy())
     table["p adjusted"] = adjusted
-    worst = float(adjusted.min()) if len(adjusted) else 1.0
+    worst = float(adjusted.min())
     unbalanced = table.loc[adjusted < LEVEL, "covariate"].tolist()
     text = (f"The arms differ in {', '.join(unbalanced)} (chi-squared tests, Holm-adjusted for {len(table)} tests)." if unbalanced else
             f"The arms do not differ in {', '.join(table['covariate'])} (chi-squared tests, smallest Holm-adjusted p = {worst:.2g}).")
-    return Check("balance", "Are the arms alike, as random assignment makes them?", not unbalanced, worst, table, text)
+    return Check("balance", question, not unbalanced, worst, table, text)
 
 
 def fit_checks(tree: xr.DataTree) -> list[Check]:

@@ -32,11 +32,10 @@ def loo(tree: xr.DataTree) -> ELPDDataLOO:
         warnings.simplefilter("ignore")  # Pareto k is reported as a check, with the number of respondents concerned
         per_pattern = az.loo(data, pointwise=True, var_name="answer_given")
     elpd_i = per_pattern.elpd_i.to_numpy()
-    mean = n @ elpd_i / n.sum()
     samples = log_likelihood.stack(sample=("chain", "draw")).to_numpy()
     lpd_i = np.logaddexp.reduce(samples, axis=-1) - np.log(samples.shape[-1])
     return dataclasses.replace(
-        per_pattern, elpd=float(n @ elpd_i), se=float(np.sqrt(n @ (elpd_i - mean) ** 2)), p=float(n @ (lpd_i - elpd_i)),
+        per_pattern, elpd=float(n @ elpd_i), se=_standard_error(elpd_i, n), p=float(n @ (lpd_i - elpd_i)),
         n_data_points=int(n.sum()))
 
 
@@ -60,11 +59,16 @@ def compare(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     rows = []
     for name, result in results.items():
         difference = result.elpd_i.to_numpy() - results[best].elpd_i.to_numpy()
-        mean = n @ difference / n.sum()
-        rows.append((name, result.elpd, result.se, result.p, float(n @ difference), float(np.sqrt(n @ (difference - mean) ** 2)),
+        rows.append((name, result.elpd, result.se, result.p, float(n @ difference), _standard_error(difference, n),
                      weights[name], int(n[result.pareto_k.to_numpy() > result.good_k].sum())))
     columns = ["model", "elpd", "se", "p", "elpd_diff", "dse", "weight", "bad_k"]
     return pd.DataFrame(rows, columns=columns).sort_values("elpd", ascending=False, ignore_index=True)
+
+
+def _standard_error(values: np.ndarray, n: np.ndarray) -> float:
+    """Standard error of the sum of one value per respondent, ``n`` respondents having each, as ArviZ computes it."""
+    mean = n @ values / n.sum()
+    return float(np.sqrt(n.sum() / (n.sum() - 1) * (n @ (values - mean) ** 2)))
 
 
 def _expand(result: ELPDDataLOO, n: np.ndarray) -> ELPDDataLOO:

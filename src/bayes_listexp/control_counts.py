@@ -74,12 +74,18 @@ def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:
     """
     r = parameter[..., None, None, None]
     i = np.arange(1.0, J)
-    up, down = (pt.concatenate([-pt.softplus(-sign * eta)[..., None],
-                                pt.log(pt.sigmoid(sign * eta)[..., None] * (1 - r) + i * r)], axis=-1) for sign in (1, -1))
+    up, down = (
+        pt.concatenate(
+            [-pt.softplus(-sign * eta)[..., None], pt.log(pt.sigmoid(sign * eta)[..., None] * (1 - r) + i * r)], axis=-1
+        )
+        for sign in (1, -1)
+    )
     below = np.tri(J + 1, J, -1).T  # (factor, count): the factors i < count
     log_ways = log_choose(J) - pt.log(1 - r + i * r).sum(axis=-1, keepdims=True)
     between = (np.arange(J + 1) % J > 0).astype(float)
-    return pt.exp(log_ways + up @ below + down @ below[:, ::-1]) * (1 - r * between)
+    return pt.exp(log_ways + (up[..., None] * below).sum(axis=-2) + (down[..., None] * below[:, ::-1]).sum(axis=-2)) * (
+        1 - r * between
+    )
 
 
 FAMILIES = {

@@ -84,7 +84,8 @@ class Design:
         slopes = slopes[:, 1:] if self.intercept else slopes
         groups = tuple(
             GroupMatrix(g.name, _columns(g.expression, rows) - g.centers, _level_index(rows, g.factors, g.levels))
-            for g in self.groups)
+            for g in self.groups
+        )
         return Matrices(self.intercept, (slopes - self.center) / self.scale, groups)
 
 
@@ -98,8 +99,10 @@ def variables(formula: str, available: Sequence[str]) -> tuple[str, ...]:
     names = _parse(formula).var_names - {""}  # formulae reports a literal such as the 2 in I(2 * age) as ""
     unknown = sorted(names - set(available))
     if unknown:
-        raise InputError(f"formula '{formula}': column '{unknown[0]}' is not in the data; the study has: "
-                         f"{', '.join(available) or 'no covariates'}.")
+        raise InputError(
+            f"formula '{formula}': column '{unknown[0]}' is not in the data; the study has: "
+            f"{', '.join(available) or 'no covariates'}."
+        )
     return tuple(name for name in available if name in names)
 
 
@@ -124,8 +127,8 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     rows = like.loc[np.repeat(np.arange(len(like)), n)].reset_index(drop=True) if _is_stateful(formula) else like
     intercept = any(isinstance(term, Intercept) for term in parsed.common_terms)
     common = _bind(parsed.common_terms, rows) if parsed.common_terms else None
-    matrix = _columns(common, like)[:, int(intercept):]
-    names = _column_names(common)[int(intercept):]
+    matrix = _columns(common, like)[:, int(intercept) :]
+    names = _column_names(common)[int(intercept) :]
     center, scale = _center_and_scale(matrix, names, n, intercept)
     _refuse_repeated(matrix, names, n, intercept)
     if common is None and not parsed.group_terms:
@@ -145,11 +148,20 @@ def linear_predictor(parameters: Mapping[str, Any], name: str, matrices: Matrice
     if matrices.intercept:
         eta = eta + parameters[f"{name}_intercept"][..., None]
     if f"{name}_slope" in parameters:
-        eta = eta + parameters[f"{name}_slope"] @ matrices.slopes.T
+        eta = eta + times(parameters[f"{name}_slope"], matrices.slopes)
     for group in matrices.groups:
         effects = parameters[f"{name}_{group.name}"][..., group.level]
         eta = eta + (effects * group.columns.T).sum(axis=-2)
     return eta
+
+
+def times(vector: Any, matrix: Any) -> Any:
+    """``vector`` (..., column) times the rows of ``matrix`` (row, column), shape (..., row).
+
+    One vector is multiplied and added up instead of passed to BLAS: in a compiled model the wrapper of each BLAS product
+    takes several seconds to compile and wins nothing at these sizes.
+    """
+    return (matrix * vector).sum(axis=-1) if vector.ndim == 1 else vector @ matrix.T
 
 
 def coefficients(parameters: Mapping[str, Any], name: str, bound: Design) -> Any:
@@ -174,8 +186,10 @@ def conform(frame: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
     out = {}
     for name in like.columns:
         if name not in frame.columns:
-            raise InputError(f"column '{name}' is needed by the model and is not in the frame; it has: "
-                             f"{', '.join(map(str, frame.columns))}. Add the column.")
+            raise InputError(
+                f"column '{name}' is needed by the model and is not in the frame; it has: "
+                f"{', '.join(map(str, frame.columns))}. Add the column."
+            )
         out[name] = _conform_column(frame[name], like[name])
     return pd.DataFrame(out, index=frame.index)
 
@@ -193,34 +207,49 @@ def _label(value: Any) -> str:
 def _parse(formula: str) -> Model:
     try:
         tokens = Scanner(formula).scan()
-        calls = [a.lexeme for a, b in zip(tokens, tokens[1:], strict=False)
-                 if a.kind == "IDENTIFIER" and b.kind == "LEFT_PAREN"]
+        calls = [
+            a.lexeme
+            for a, b in zip(tokens, tokens[1:], strict=False)
+            if a.kind == "IDENTIFIER" and b.kind == "LEFT_PAREN"
+        ]
         parsed = model_description(formula)
     except (ScanError, ParseError, ResolverError, ValueError, TypeError, IndexError) as error:
-        raise InputError(f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
-                         "with spaces or signs go between backticks.") from error
+        raise InputError(
+            f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
+            "with spaces or signs go between backticks."
+        ) from error
     strange = [name for name in calls if name not in ALLOWED]
     if strange:
-        raise InputError(f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
-                         f"{', '.join(sorted(ALLOWED))}.")
+        raise InputError(
+            f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
+            f"{', '.join(sorted(ALLOWED))}."
+        )
     if parsed.response is not None:
         raise InputError(f"formula '{formula}': leave out the left-hand side and '~'; it is the trait or the count.")
     for factor in [c for term in parsed.group_terms for c in term.factor.components]:
         if not isinstance(factor, Variable):
-            raise InputError(f"formula '{formula}': '{factor.name}' cannot group effects; write a column's name after "
-                             "the '|'.")
+            raise InputError(
+                f"formula '{formula}': '{factor.name}' cannot group effects; write a column's name after the '|'."
+            )
     return parsed
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with ordered categories: formulae sorts the others by their text and forgets those that do not occur."""
-    return frame.assign(**{name: frame[name].cat.as_ordered() for name in frame.columns
-                           if isinstance(frame[name].dtype, pd.CategoricalDtype)})
+    return frame.assign(
+        **{
+            name: frame[name].cat.as_ordered()
+            for name in frame.columns
+            if isinstance(frame[name].dtype, pd.CategoricalDtype)
+        }
+    )
 
 
 def _is_stateful(formula: str) -> bool:
-    return any(getattr(transform, "__stateful_transform__", False) and re.search(rf"\b{name}\s*\(", formula)
-               for name, transform in TRANSFORMS.items())
+    return any(
+        getattr(transform, "__stateful_transform__", False) and re.search(rf"\b{name}\s*\(", formula)
+        for name, transform in TRANSFORMS.items()
+    )
 
 
 def _bind(terms: Sequence[Any], rows: pd.DataFrame) -> CommonEffectsMatrix:
@@ -242,8 +271,9 @@ def _column_names(common: CommonEffectsMatrix | None) -> tuple[str, ...]:
     return () if common is None else tuple(label for term in common.terms.values() for label in term.labels)
 
 
-def _center_and_scale(matrix: np.ndarray, names: Sequence[str], n: np.ndarray,
-                      intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+def _center_and_scale(
+    matrix: np.ndarray, names: Sequence[str], n: np.ndarray, intercept: bool
+) -> tuple[np.ndarray, np.ndarray]:
     for column, name in enumerate(names):
         if not np.isfinite(matrix[:, column]).all():
             raise InputError(f"formula term '{name}' is not finite at every respondent. Check the transform.")
@@ -253,8 +283,9 @@ def _center_and_scale(matrix: np.ndarray, names: Sequence[str], n: np.ndarray,
     binary = np.isin(matrix, (0.0, 1.0)).all(axis=0)
     for column, name in enumerate(names):
         if sd[column] == 0 and mean[column] != 0 and intercept:
-            raise InputError(f"formula term '{name}' is the same for every respondent, so it repeats the intercept. "
-                             "Leave it out.")
+            raise InputError(
+                f"formula term '{name}' is the same for every respondent, so it repeats the intercept. Leave it out."
+            )
     return (mean if intercept else np.zeros_like(mean)), np.where(binary | (sd == 0), 1.0, 2 * sd)
 
 
@@ -267,8 +298,10 @@ def _refuse_repeated(matrix: np.ndarray, names: Sequence[str], n: np.ndarray, in
             continue
         fit = seen @ np.linalg.lstsq(seen, values, rcond=None)[0] if seen.shape[1] else np.zeros_like(values)
         if np.abs(values - fit).max() < 1e-9 * np.abs(values).max():
-            raise InputError(f"formula term '{name}' repeats the terms before it (collinear), so their effects cannot "
-                             "be told apart. Leave one of them out.")
+            raise InputError(
+                f"formula term '{name}' repeats the terms before it (collinear), so their effects cannot "
+                "be told apart. Leave one of them out."
+            )
         seen = np.column_stack([seen, values])
 
 
@@ -278,8 +311,10 @@ def _refuse_confusable(formula: str, groups: Sequence[GroupTerm]) -> None:
     for group in groups:
         factor = ":".join(group.factors)
         if group.name in TAKEN or names.count(group.name) > 1:
-            raise InputError(f"formula '{formula}': the effects of '{factor}' would be called '{group.name}', which is "
-                             f"taken. Rename the column '{group.factors[0]}'.")
+            raise InputError(
+                f"formula '{formula}': the effects of '{factor}' would be called '{group.name}', which is "
+                f"taken. Rename the column '{group.factors[0]}'."
+            )
         if len(set(group.levels)) < len(group.levels):
             raise InputError(f"formula '{formula}': two levels of '{factor}' have the same text. Rename a level.")
 
@@ -292,8 +327,9 @@ def _by_factor(terms: Sequence[Any]) -> dict[tuple[str, ...], list[Any]]:
     return by_factor
 
 
-def _group_term(factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame,
-                n: np.ndarray) -> GroupTerm:
+def _group_term(
+    factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame, n: np.ndarray
+) -> GroupTerm:
     expression = _bind([term.expr for term in terms], rows)
     matrix, columns = _columns(expression, like), _column_names(expression)
     intercepts = np.array([name == "Intercept" for name in columns])
@@ -305,8 +341,10 @@ def _group_term(factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFra
 
 
 def _levels(like: pd.DataFrame, factors: tuple[str, ...]) -> tuple[str, ...]:
-    per_factor = [like[f].cat.categories if isinstance(like[f].dtype, pd.CategoricalDtype) else
-                  np.sort(like[f].unique()) for f in factors]
+    per_factor = [
+        like[f].cat.categories if isinstance(like[f].dtype, pd.CategoricalDtype) else np.sort(like[f].unique())
+        for f in factors
+    ]
     grid = pd.MultiIndex.from_product(per_factor).to_frame(index=False, name=list(factors))
     return tuple(level_labels(grid, factors))
 
@@ -315,8 +353,10 @@ def _level_index(rows: pd.DataFrame, factors: tuple[str, ...], levels: tuple[str
     labels = level_labels(rows, factors)
     index = pd.Index(levels).get_indexer(pd.Index(labels))
     if (index < 0).any():
-        raise InputError(f"{' × '.join(factors)}: level '{labels[index < 0].iloc[0]}' is neither in the sample nor in the "
-                         "population frame given to the fit.")
+        raise InputError(
+            f"{' × '.join(factors)}: level '{labels[index < 0].iloc[0]}' is neither in the sample nor in the "
+            "population frame given to the fit."
+        )
     return index
 
 
@@ -329,6 +369,8 @@ def _conform_column(column: pd.Series, like: pd.Series) -> pd.Series:
     text = column.astype(object).map(lambda value: str(value) if pd.notna(value) else None)
     unknown = sorted(set(text.dropna()) - set(like.cat.categories))
     if unknown or text.isna().any():
-        raise InputError(f"column '{column.name}': level '{unknown[0] if unknown else 'missing'}' is neither in the sample "
-                         f"nor in the population frame; known are: {', '.join(like.cat.categories)}.")
+        raise InputError(
+            f"column '{column.name}': level '{unknown[0] if unknown else 'missing'}' is neither in the sample "
+            f"nor in the population frame; known are: {', '.join(like.cat.categories)}."
+        )
     return text.astype(like.dtype)

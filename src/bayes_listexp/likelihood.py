@@ -54,8 +54,10 @@ def rule_table(rule: Rule, J: int, *, treated: int) -> np.ndarray:
             told = rule(count, trait, treated, J)
             answers = [told] if isinstance(told, (int, np.integer)) else list(told)
             if not answers or min(answers) < 0 or max(answers) > J + treated:
-                raise InputError(f"rule '{getattr(rule, '__name__', rule)}' answers {told!r} at count {count}, trait {trait}, "
-                                 f"{'treatment' if treated else 'control'} arm; with J = {J} answers are 0..{J + treated}.")
+                raise InputError(
+                    f"rule '{getattr(rule, '__name__', rule)}' answers {told!r} at count {count}, trait {trait}, "
+                    f"{'treatment' if treated else 'control'} arm; with J = {J} answers are 0..{J + treated}."
+                )
             table[trait, count, answers] = 1 / len(answers)
     return table
 
@@ -75,8 +77,10 @@ def report_tables(lapses: Mapping[str, Lapse], J: int) -> ReportTables:
         touches = _touched(table, truthful, J)
         for other, other_touches in touched.items():
             if (touches & other_touches).any():
-                raise InputError(f"lapses '{other}' and '{name}' overlap: both change the answer of the same person. "
-                                 "Use rules that touch different counts, traits or arms.")
+                raise InputError(
+                    f"lapses '{other}' and '{name}' overlap: both change the answer of the same person. "
+                    "Use rules that touch different counts, traits or arms."
+                )
         touched[name] = touches
         certain = np.where(touches, 0.0, certain)
         kept[name], followed[name] = np.where(touches, truthful, 0.0), np.where(touches, table, 0.0)
@@ -106,7 +110,9 @@ def answer_probabilities(states: Any, tables: ReportTables, lapse_predictors: Ma
         weighted += [pt.sigmoid(-logit) * flat, pt.sigmoid(logit) * flat]
         rows += [tables.kept[name], followed]
     table = np.concatenate([r.reshape(-1, r.shape[-1]) for r in rows])
-    return (weighted[0] if len(weighted) == 1 else pt.concatenate(weighted, axis=-1)) @ table
+    terms = weighted[0] if len(weighted) == 1 else pt.concatenate(weighted, axis=-1)
+    # Without a draw dim this is the sampled model, where compiling a BLAS product costs more than it saves.
+    return (terms[:, :, None] * table).sum(axis=1) if terms.ndim == 2 else terms @ table
 
 
 def answer_log_likelihood(counts: Any, probabilities: Any) -> Any:

@@ -101,8 +101,15 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     frame = cells.frame if study.population is None else with_levels_of(cells.frame, study.population)
     cells = cells._replace(frame=_drop_empty_levels(frame, study.population))
     designs = {name: formulas.design(text, cells.frame, cells.n) for name, text in texts.items()}
-    return Blueprint(resolved, study.J, cells, designs, report_tables(lapses, study.J), family(resolved.counts),
-                     _priors(resolved, lapses, designs))
+    return Blueprint(
+        resolved,
+        study.J,
+        cells,
+        designs,
+        report_tables(lapses, study.J),
+        family(resolved.counts),
+        _priors(resolved, lapses, designs),
+    )
 
 
 def build_model(plan: Blueprint) -> pm.Model:
@@ -132,8 +139,11 @@ def predict(plan: Blueprint, parameters: Mapping[str, Any], matrices: Mapping[st
     The one place where the sub-models are put together: the PyMC model, predictions and log-likelihoods use it.
     """
     trait = formulas.linear_predictor(parameters, "trait", matrices["trait"])
-    lapses = {name.removeprefix("lapse_"): formulas.linear_predictor(parameters, name, matrices[name])
-              for name in plan.designs if name.startswith("lapse_")}
+    lapses = {
+        name.removeprefix("lapse_"): formulas.linear_predictor(parameters, name, matrices[name])
+        for name in plan.designs
+        if name.startswith("lapse_")
+    }
     return Predictions(trait, state_probabilities(trait, _count_pmf(plan, parameters, matrices["control"])), lapses)
 
 
@@ -157,8 +167,10 @@ def _resolve(study: ListExperiment, specification: Specification, lapses: Mappin
         raise InputError(f"dependence = '{specification.dependence}': say one of {', '.join(DEPENDENCES)}.")
     unknown = [name for name in specification.lapses if name not in lapses]
     if unknown:
-        raise InputError(f"lapses: '{unknown[0]}' is not a lapse of the response model '{specification.response}'; "
-                         f"it has: {', '.join(lapses) or 'none'}.")
+        raise InputError(
+            f"lapses: '{unknown[0]}' is not a lapse of the response model '{specification.response}'; "
+            f"it has: {', '.join(lapses) or 'none'}."
+        )
     control = specification.trait if specification.control is None else specification.control
     with_wave = [_with_wave(text, study) for text in (specification.trait, control)]
     lapse_formulas = {name: specification.lapses.get(name, "1") for name in lapses}
@@ -180,8 +192,9 @@ def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None) -> 
     for name in frame.columns:
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            known = set(column) | (set() if population is None or name not in population else
-                                   set(population[name].astype(str)))
+            known = set(column) | (
+                set() if population is None or name not in population else set(population[name].astype(str))
+            )
             levels = [level for level in column.cat.categories if level in known]
             first = next(i for i, level in enumerate(levels) if (column == level).any())
             column = column.cat.set_categories([*levels[first:], *levels[:first]])
@@ -189,14 +202,18 @@ def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None) -> 
     return pd.DataFrame(out, index=frame.index)
 
 
-def _priors(specification: Specification, lapses: Mapping[str, Lapse], designs: Mapping[str, Design]) -> dict[str, Prior]:
+def _priors(
+    specification: Specification, lapses: Mapping[str, Lapse], designs: Mapping[str, Design]
+) -> dict[str, Prior]:
     lapse_priors = {name: lapse.prior for name, lapse in lapses.items()}
     if specification.priors != "flat":
         return priors.resolve(dict(specification.priors), lapse_priors)
     grouped = [name for name, bound in designs.items() if bound.groups]
     if grouped or specification.dependence == "free" and specification.counts == "softmax":
-        raise InputError("priors = 'flat': group-specific effects and free softmax counts have no maximum without priors. "
-                         "Leave them out or keep the priors.")
+        raise InputError(
+            "priors = 'flat': group-specific effects and free softmax counts have no maximum without priors. "
+            "Leave them out or keep the priors."
+        )
     return priors.flat(lapse_priors)
 
 
@@ -226,15 +243,18 @@ def _group_effects(name: str, term: GroupTerm, prior: Prior) -> Any:
     """
     sampled = int(term.sampled.sum())
     if sampled < 2:
-        raise InputError(f"({'|'.join(['...', ':'.join(term.factors)])}): a group-specific term needs at least two levels "
-                         f"with respondents, found {sampled}. Use a common effect or leave it out.")
+        raise InputError(
+            f"({'|'.join(['...', ':'.join(term.factors)])}): a group-specific term needs at least two levels "
+            f"with respondents, found {sampled}. Use a common effect or leave it out."
+        )
     columns = _dim(f"{name}_column", term.columns)
     sd = priors.variable(f"{name}_sd", prior, dims=columns)
     z = pm.ZeroSumNormal(f"{name}_z", sigma=1.0, shape=(len(term.columns), sampled))
     order = np.argsort([*np.flatnonzero(term.sampled), *np.flatnonzero(~term.sampled)])
     if sampled < len(term.levels):
-        new = pm.Normal(f"{name}_new_z", 0, np.sqrt(1 + 1 / sampled),
-                        shape=(len(term.columns), len(term.levels) - sampled))
+        new = pm.Normal(
+            f"{name}_new_z", 0, np.sqrt(1 + 1 / sampled), shape=(len(term.columns), len(term.levels) - sampled)
+        )
         z = pt.concatenate([z, new], axis=1)[:, order]
     return pm.Deterministic(name, sd[:, None] * z, dims=(columns, _dim(term.name, term.levels)))
 
@@ -290,7 +310,7 @@ def _count_pmf(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrice
     if plan.specification.dependence != "none":
         eta = eta + parameters["control_shift"][..., None, None] * with_trait
     if "control_shift_slope" in parameters:
-        eta = eta + (parameters["control_shift_slope"] @ matrices.slopes.T)[..., None] * with_trait
+        eta = eta + formulas.times(parameters["control_shift_slope"], matrices.slopes)[..., None] * with_trait
     parameter = parameters.get(plan.family.parameter or "")
     if plan.family.parameter == "control_shape":
         parameter = _departure(plan, parameters)
@@ -302,17 +322,24 @@ def _departure(plan: Blueprint, parameters: Mapping[str, Any]) -> Any:
     if plan.J == 1:
         return np.zeros((1, 2))
     basis = shape_basis(plan.cells.control.sum(axis=0))
-    departure = (parameters["control_shape"] @ basis)[..., None, :]
+    departure = formulas.times(parameters["control_shape"], basis.T)[..., None, :]
     if "control_shift_shape" not in parameters:
         return departure
-    return departure + (parameters["control_shift_shape"] @ basis)[..., None, :] * np.array([[0.0], [1.0]])
+    return departure + formulas.times(parameters["control_shift_shape"], basis.T)[..., None, :] * np.array(
+        [[0.0], [1.0]]
+    )
 
 
 def _as_data(name: str, matrices: Matrices) -> Matrices:
     """The design as shared variables, so that a compiled model can be given other data."""
     slopes = pm.Data(f"{name}_matrix", matrices.slopes, dims=("cell", None))
-    groups = tuple(g._replace(columns=pm.Data(f"{name}_{g.name}_matrix", g.columns, dims=("cell", None)),
-                              level=pm.Data(f"{name}_{g.name}_level", g.level, dims="cell")) for g in matrices.groups)
+    groups = tuple(
+        g._replace(
+            columns=pm.Data(f"{name}_{g.name}_matrix", g.columns, dims=("cell", None)),
+            level=pm.Data(f"{name}_{g.name}_level", g.level, dims="cell"),
+        )
+        for g in matrices.groups
+    )
     return Matrices(matrices.intercept, slopes, groups)
 
 
@@ -325,5 +352,14 @@ def _observe(name: str, counts: Any, probabilities: Any, *, dims: tuple[str, str
     def random(probabilities: Any, size_of_cell: Any, rng: Any = None, size: Any = None) -> Any:
         return rng.multinomial(size_of_cell, probabilities / probabilities.sum(axis=-1, keepdims=True))
 
-    pm.CustomDist(name, probabilities, counts.sum(axis=-1), logp=logp, random=random, observed=counts, dims=dims,
-                  signature="(answer),()->(answer)", dtype="int64")
+    pm.CustomDist(
+        name,
+        probabilities,
+        counts.sum(axis=-1),
+        logp=logp,
+        random=random,
+        observed=counts,
+        dims=dims,
+        signature="(answer),()->(answer)",
+        dtype="int64",
+    )

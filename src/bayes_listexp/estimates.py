@@ -62,15 +62,19 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
 
 
 def trait_probability(tree: xr.DataTree) -> xr.DataArray:
-    """P(trait = 1 | answer, arm, x) for every observed pattern: dims (chain, draw, pattern), with the pattern's covariates,
-    arm, answer and number of respondents as coordinates.
+    """P(trait = 1 | answer, arm, x) for every observed pattern: dims (chain, draw, pattern).
+
+    Coordinates are the pattern's ``cell``, ``arm``, ``answer``, number of respondents ``n``, and covariates; a covariate
+    with one of these names is called, say, "n (covariate)".
     """
     plan = stored.blueprint_of(tree)
     observed = predictive.patterns(plan)
     draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())
     rows = plan.cells.frame.iloc[observed.cell]
-    covariates: dict[Any, Any] = {name: ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns}
-    return draws.assign_coords(n=("pattern", observed.n), **covariates)
+    draws = draws.assign_coords(n=("pattern", observed.n))
+    taken = {*draws.dims, *draws.coords}
+    return draws.assign_coords({f"{name} (covariate)" if name in taken else name:
+                                ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns})
 
 
 def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str] = (),

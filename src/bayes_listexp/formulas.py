@@ -364,7 +364,7 @@ def _conform_column(column: pd.Series, like: pd.Series) -> pd.Series:
     if not isinstance(like.dtype, pd.CategoricalDtype):
         numbers = pd.to_numeric(column, errors="coerce").astype(float)
         if numbers.isna().any():
-            raise InputError(f"column '{column.name}': not a number, found {column[numbers.isna()].iloc[0]!r}.")
+            raise InputError(f"column '{column.name}': not a number, found {column[numbers.isna()].tolist()[0]!r}.")
         return numbers
     text = column.astype(object).map(lambda value: str(value) if pd.notna(value) else None)
     unknown = sorted(set(text.dropna()) - set(like.cat.categories))

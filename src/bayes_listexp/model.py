@@ -263,16 +263,18 @@ def _dim(name: str, values: Sequence[str]) -> str:
     """Register a dim with its coordinates in the model at hand, under its own name unless that is taken by other values."""
     model = pm.modelcontext(None)
     if name in model.coords and tuple(model.coords[name] or ()) != tuple(values):
-        raise InputError(f"two group terms would both be called '{name}'. Rename a column of the data.")
+        raise InputError(f"the effects of '{name}' would share this name with something else in the model. Rename the column.")
     model.add_coord(name, list(values))
     return name
 
 
 def _count_parameters(plan: Blueprint) -> dict[str, Any]:
+    """Free parameters of the control counts; the basis of their shape, which depends on the answers, goes along as data."""
     out: dict[str, Any] = {}
     name, dependence = plan.family.parameter, plan.specification.dependence
     if name == "control_shape" and plan.J > 1:
         out[name] = priors.variable(name, plan.priors[name], shape=(plan.J - 1,))
+        out["control_basis"] = pm.Data("control_basis", _basis(plan))
     elif name == "control_overdispersion":
         out[name] = priors.probability_variable(name, plan.priors[name])
     elif name == "control_dispersion":
@@ -317,11 +319,15 @@ def _count_pmf(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrice
     return plan.family.pmf(eta, parameter, plan.J)
 
 
+def _basis(plan: Blueprint) -> np.ndarray:
+    return shape_basis(plan.cells.control.sum(axis=0))
+
+
 def _departure(plan: Blueprint, parameters: Mapping[str, Any]) -> Any:
     """Log-weights beyond the binomial's, (..., trait, count); with one item there are none."""
     if plan.J == 1:
         return np.zeros((1, 2))
-    basis = shape_basis(plan.cells.control.sum(axis=0))
+    basis = parameters["control_basis"] if "control_basis" in parameters else _basis(plan)
     departure = formulas.times(parameters["control_shape"], basis.T)[..., None, :]
     if "control_shift_shape" not in parameters:
         return departure

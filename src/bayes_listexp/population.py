@@ -26,7 +26,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     bad = ~np.isfinite(counts.astype(float)) | (counts < 0)
     if bad.any():
         raise InputError(f"population frame: column '{COUNT}', row {int(np.flatnonzero(bad)[0]) + 1}: a count of people "
-                         f"must be a number of at least 0, found {frame[COUNT][bad].iloc[0]!r}.")
+                         f"must be a number of at least 0, found {frame[COUNT][bad].tolist()[0]!r}.")
     if counts.sum() <= 0:
         raise InputError(f"population frame: column '{COUNT}' sums to 0.")
     return frame

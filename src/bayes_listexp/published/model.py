@@ -128,13 +128,16 @@ def spread_around(totals: Any, deviations: Any, weights: np.ndarray) -> Any:
     low = target[:, None] - pt.max(pt.where(inside, spread, -np.inf), axis=2)
     high = target[:, None] - pt.min(pt.where(inside, spread, np.inf), axis=2)
 
+    def averaged(values: Any) -> Any:  # no BLAS product: compiling one costs more than it saves here
+        return (values[:, None, :] * weights).sum(axis=-1)
+
     def newton(shift: Any) -> Any:
         probability = pt.sigmoid(shift[:, member] + deviations)
-        mean = probability @ weights.T
-        slope = (probability * (1 - probability)) @ weights.T / (mean * (1 - mean))
+        mean = averaged(probability)
+        slope = averaged(probability * (1 - probability)) / (mean * (1 - mean))
         return shift - (pt.log(mean) - pt.log1p(-mean) - target[:, None]) / slope
 
-    shift = target[:, None] - deviations @ weights.T
+    shift = target[:, None] - averaged(deviations)
     for _ in range(NEWTON_STEPS):
         shift = pt.clip(newton(shift), low, high)
     return pt.sigmoid(newton(disconnected_grad(shift))[:, member] + deviations)
@@ -185,8 +188,9 @@ def _group_likelihood(layout: Layout, means: Any, variance: Any) -> None:
     """
     number_of = pm.Data("number_of", layout.number_of)
     numbers = pm.Data("group_printed", layout.numbers)
-    covariance = (number_of * variance.flatten()) @ number_of.T + pm.Data("noise", layout.noise)
-    pm.MvNormal("group_numbers", number_of @ means.flatten(), cov=covariance, observed=numbers)
+    products = number_of[:, None, :] * number_of[None, :, :] * variance.flatten()
+    covariance = products.sum(axis=-1) + pm.Data("noise", layout.noise)
+    pm.MvNormal("group_numbers", (number_of * means.flatten()).sum(axis=-1), cov=covariance, observed=numbers)
 
 
 def _later_wave(later: PublishedSupport, J: int, first_mean: Any, variances: Callable) -> None:

@@ -15,8 +15,10 @@ def count_pmf(counts: str, eta: float, parameter, J: int) -> list[float]:
     if counts == "beta_binomial":
         h, r = sigmoid(eta), parameter
         a, b = h * (1 - r) / r, (1 - h) * (1 - r) / r
+
         def beta(x: float, y: float) -> float:
             return gamma(x) * gamma(y) / gamma(x + y)
+
         return [comb(J, k) * beta(k + a, J - k + b) / beta(a, b) for k in range(J + 1)]
     extra = parameter if counts == "softmax" else [0.0] * (J + 1)
     power = parameter if counts == "com_binomial" else 1.0
@@ -53,8 +55,15 @@ def said(response: str, count: int, trait: int, treated: int, J: int, q: dict[st
     return answers
 
 
-def answer_pmf(response: str, treated: int, J: int, *, prevalence: float, pmfs: tuple[list[float], list[float]],
-               q: dict[str, float]) -> list[float]:
+def answer_pmf(
+    response: str,
+    treated: int,
+    J: int,
+    *,
+    prevalence: float,
+    pmfs: tuple[list[float], list[float]],
+    q: dict[str, float],
+) -> list[float]:
     """P(answer | arm): add up every kind of person."""
     total = [0.0] * (J + 1 + treated)
     for trait, count in product((0, 1), range(J + 1)):

@@ -64,7 +64,10 @@ def test_engine_equals_enumeration(engine, response, counts, J):
     probabilities = engine(response, counts, J)(trait, eta, *logits)[0]
     parameter = _parameter(counts, J)
     for cell in range(2):
-        pmfs = tuple(oracle.count_pmf(counts, eta[cell, s], parameter[s] if counts == "softmax" else parameter, J) for s in (0, 1))
+        pmfs = tuple(
+            oracle.count_pmf(counts, eta[cell, s], parameter[s] if counts == "softmax" else parameter, J)
+            for s in (0, 1)
+        )
         q = {name: oracle.sigmoid(values[cell]) for name, values in zip(lapses, logits, strict=True)}
         for treated, arm in enumerate(("control", "treatment")):
             expected = oracle.answer_pmf(response, treated, J, prevalence=oracle.sigmoid(trait[cell]), pmfs=pmfs, q=q)
@@ -104,7 +107,9 @@ def test_simulated_answers_follow_the_rules(response):
         observed = np.bincount(answers[treated == arm], minlength=J + 1 + arm) / (n / 2)
         expected = np.array(oracle.answer_pmf(response, arm, J, prevalence=0.5, pmfs=(pmf, pmf), q=q))
         z = (observed - expected) / np.sqrt(np.maximum(expected * (1 - expected), 1e-12) / (n / 2))
-        assert np.abs(z[expected > 0]).max() < 4.5  # 5 answers x 2 arms x 4 models: chance of a false alarm below 1 in 3,000
+        assert (
+            np.abs(z[expected > 0]).max() < 4.5
+        )  # 5 answers x 2 arms x 4 models: chance of a false alarm below 1 in 3,000
         assert (observed[expected == 0] == 0).all()
 
 

@@ -16,34 +16,86 @@ FLAT = {"priors": "flat"}
 
 # (data, model arguments, parameters as printed, printed log-likelihood). Sources: METHODS section 24.
 PRINTED = {
-    "standard race": ("race", RACE, {"counts": "binomial", "dependence": "none"},
-                      {"trait": [-5.50797, 1.67541, 0.63582, 0.84627, -0.31538],
-                       "control": [1.19138, -0.29202, 0.03323, -0.25059, -0.51641]}, -1444.394),
-    "beta-binomial race": ("race", RACE, {"counts": "beta_binomial", "dependence": "none"},
-                           {"trait": [-5.5186, 1.6973, 0.6336, 0.7926, -0.3338],
-                            "control": [1.1829, -0.2932, 0.0359, -0.2434, -0.5182], "r": -3.8487}, -1443.724),
-    "unconstrained race": ("race", RACE, {"counts": "binomial", "dependence": "free"},
-                           {"trait": [-6.2263, 1.3797, 0.6551, 1.3653, -0.1823],
-                            "control": [1.1563, -0.2987, 0.0314, -0.2177, -0.4881],
-                            "control_1": [3.7784, -0.2701, -0.1282, -1.687, -0.9533]}, -1441.020),
+    "standard race": (
+        "race",
+        RACE,
+        {"counts": "binomial", "dependence": "none"},
+        {
+            "trait": [-5.50797, 1.67541, 0.63582, 0.84627, -0.31538],
+            "control": [1.19138, -0.29202, 0.03323, -0.25059, -0.51641],
+        },
+        -1444.394,
+    ),
+    "beta-binomial race": (
+        "race",
+        RACE,
+        {"counts": "beta_binomial", "dependence": "none"},
+        {
+            "trait": [-5.5186, 1.6973, 0.6336, 0.7926, -0.3338],
+            "control": [1.1829, -0.2932, 0.0359, -0.2434, -0.5182],
+            "r": -3.8487,
+        },
+        -1443.724,
+    ),
+    "unconstrained race": (
+        "race",
+        RACE,
+        {"counts": "binomial", "dependence": "free"},
+        {
+            "trait": [-6.2263, 1.3797, 0.6551, 1.3653, -0.1823],
+            "control": [1.1563, -0.2987, 0.0314, -0.2177, -0.4881],
+            "control_1": [3.7784, -0.2701, -0.1282, -1.687, -0.9533],
+        },
+        -1441.020,
+    ),
     "standard affirm": ("affirm", AFFIRM, {"counts": "binomial", "dependence": "none"}, None, -1434.542),
-    "top-coded affirm": ("affirm", AFFIRM, {"counts": "binomial", "dependence": "none", "response": "top_coded"},
-                         {"trait": [-1.9072, 0.36, -0.4852, -0.1417, 1.4184],
-                          "control": [1.3843, 0.0119, -0.6807, -0.3413, -0.26], "top": 0.07907}, -1428.162),
-    "uniform affirm": ("affirm", AFFIRM, {"counts": "binomial", "dependence": "none", "response": "uniform"},
-                       {"trait": [-1.8861, 0.4412, -0.5166, 0.1874, 1.6363],
-                        "control": [1.3934, 0.0402, -0.693, -0.3757, -0.2751],
-                        "random_control": 0.0, "random_treatment": 0.07867}, -1429.320),
-    "floor affirm": ("affirm", AFFIRM, {"counts": "binomial", "dependence": "none", "response": "liars",
-                                        "lapses": {"floor": AFFIRM}},
-                     {"trait": [-1.3478, 0.3207, -0.4197, 0.0155, 0.9443],
-                      "control": [1.3852, 0.027, -0.6613, -0.3451, -0.2012],
-                      "lapse_floor": [-5.019, 0.7752, -0.6492, 0.2456, -1.3282], "ceiling": 0.0}, -1432.404),
-    "ceiling affirm": ("affirm", AFFIRM, {"counts": "binomial", "dependence": "none", "response": "liars",
-                                          "lapses": {"ceiling": AFFIRM}},
-                       {"trait": [-1.1763, 0.2817, -0.3621, -0.0031, 1.1367],
-                        "control": [1.3711, 0.0294, -0.6667, -0.3467, -0.2289],
-                        "lapse_ceiling": [-1.8895, -0.5948, -0.123, -0.4444, -0.6258], "floor": 0.0}, -1434.840),
+    "top-coded affirm": (
+        "affirm",
+        AFFIRM,
+        {"counts": "binomial", "dependence": "none", "response": "top_coded"},
+        {
+            "trait": [-1.9072, 0.36, -0.4852, -0.1417, 1.4184],
+            "control": [1.3843, 0.0119, -0.6807, -0.3413, -0.26],
+            "top": 0.07907,
+        },
+        -1428.162,
+    ),
+    "uniform affirm": (
+        "affirm",
+        AFFIRM,
+        {"counts": "binomial", "dependence": "none", "response": "uniform"},
+        {
+            "trait": [-1.8861, 0.4412, -0.5166, 0.1874, 1.6363],
+            "control": [1.3934, 0.0402, -0.693, -0.3757, -0.2751],
+            "random_control": 0.0,
+            "random_treatment": 0.07867,
+        },
+        -1429.320,
+    ),
+    "floor affirm": (
+        "affirm",
+        AFFIRM,
+        {"counts": "binomial", "dependence": "none", "response": "liars", "lapses": {"floor": AFFIRM}},
+        {
+            "trait": [-1.3478, 0.3207, -0.4197, 0.0155, 0.9443],
+            "control": [1.3852, 0.027, -0.6613, -0.3451, -0.2012],
+            "lapse_floor": [-5.019, 0.7752, -0.6492, 0.2456, -1.3282],
+            "ceiling": 0.0,
+        },
+        -1432.404,
+    ),
+    "ceiling affirm": (
+        "affirm",
+        AFFIRM,
+        {"counts": "binomial", "dependence": "none", "response": "liars", "lapses": {"ceiling": AFFIRM}},
+        {
+            "trait": [-1.1763, 0.2817, -0.3621, -0.0031, 1.1367],
+            "control": [1.3711, 0.0294, -0.6667, -0.3467, -0.2289],
+            "lapse_ceiling": [-1.8895, -0.5948, -0.123, -0.4444, -0.6258],
+            "floor": 0.0,
+        },
+        -1434.840,
+    ),
 }
 
 
@@ -82,8 +134,9 @@ def test_log_likelihood_at_the_printed_estimates(request, case):
     assert float(value) == pytest.approx(expected, abs=0.002)
 
 
-@pytest.mark.parametrize("case", ["standard race", "beta-binomial race", "unconstrained race", "standard affirm",
-                                  "top-coded affirm"])
+@pytest.mark.parametrize(
+    "case", ["standard race", "beta-binomial race", "unconstrained race", "standard affirm", "top-coded affirm"]
+)
 def test_map_with_flat_priors_reaches_the_printed_maximum(request, case):
     data, formula, arguments, printed, expected = PRINTED[case]
     optimum = fit(_study(request, data), trait=formula, method="map", **arguments, **FLAT)["optimum"]
@@ -103,7 +156,9 @@ def test_standard_errors_of_the_standard_model(request):
 
 
 def test_prevalence_equals_the_reference(request):
-    reference = json.loads((SHARED / "reference" / "list_race.json").read_text()) if (SHARED / "reference").exists() else None
+    reference = (
+        json.loads((SHARED / "reference" / "list_race.json").read_text()) if (SHARED / "reference").exists() else None
+    )
     if reference is None:
         pytest.skip("the reference results are not beside the project")
     tree = fit(_study(request, "race"), trait="1", method="map", counts="binomial", dependence="none", **FLAT)

@@ -12,18 +12,40 @@ import bayes_listexp
 
 SOURCE = Path(bayes_listexp.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-ROOMS = """
-    errors
-    labelled priors experiment
-    read recoding population design_based
-    responses control_counts likelihood formulas model
-    sampling predictive stored fitting
-    estimates comparison checks
-    published simulate spec
-    tables figures report report_text
-    survey_results survey_report published_report
-    batch cli
-""".split()
+ROOMS = [
+    "errors",
+    "labelled",
+    "priors",
+    "experiment",
+    "read",
+    "recoding",
+    "population",
+    "design_based",
+    "responses",
+    "control_counts",
+    "likelihood",
+    "formulas",
+    "model",
+    "sampling",
+    "predictive",
+    "stored",
+    "fitting",
+    "estimates",
+    "comparison",
+    "checks",
+    "published",
+    "simulate",
+    "spec",
+    "tables",
+    "figures",
+    "report",
+    "report_text",
+    "survey_results",
+    "survey_report",
+    "published_report",
+    "batch",
+    "cli",
+]
 """The rooms in order: each imports from those before it, none from those after it. A folder is one room."""
 
 

@@ -171,3 +171,11 @@ def test_refused_by_name(call, message):
 def test_a_study_without_waves_has_no_change():
     with pytest.raises(InputError, match="change: there is no wave '2021'; the waves are: none"):
         change_in_means(study(people()), "2021", "2022")
+
+
+def test_rows_are_those_of_the_data_as_given():
+    frame = people().assign(age=40.0).astype({"y": float})
+    frame.loc[:2, "y"] = np.nan  # three rows are excluded before the one without an age
+    frame.loc[9, "age"] = np.nan
+    with pytest.raises(InputError, match="column 'age', row 10: missing numbers cannot be a level of their own"):
+        difference_in_means(study(frame, missing="level"), by="age")

@@ -47,7 +47,8 @@ class ListExperiment:
     Attributes
     ----------
     table : one row per respondent or per tabulated row: covariates under the user's names, and the reserved columns
-        ``_answer`` (int), ``_treated`` (bool), ``_n`` (respondents in the row), ``_weight`` (sum of their weights).
+        ``_answer`` (int), ``_treated`` (bool), ``_n`` (respondents in the row), ``_weight`` (sum of their weights). Its
+        index is the number of the row in the data as given, counted from 1.
     J : number of control items.
     wave : name of the wave column, or None.
     weighted : whether survey weights were given.
@@ -204,12 +205,16 @@ class ListExperiment:
         return Cells(frame, tabulated[0], tabulated[1], weight, _join(self.exclusions, exclusions))
 
 
-def rows_where(mask: pd.Series | np.ndarray, limit: int = 5) -> str:
+def rows_where(mask: pd.Series | np.ndarray) -> str:
     """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"."""
-    positions = np.flatnonzero(np.asarray(mask)) + 1
-    shown = ", ".join(str(p) for p in positions[:limit])
-    rest = f" and {len(positions) - limit} more" if len(positions) > limit else ""
-    return f"{'row' if len(positions) == 1 else 'rows'} {shown}{rest}"
+    return name_rows(np.flatnonzero(np.asarray(mask)) + 1)
+
+
+def name_rows(numbers: Sequence[int] | np.ndarray | pd.Index, limit: int = 5) -> str:
+    """Name rows by their numbers, e.g. "rows 3, 8 and 12 more"."""
+    shown = ", ".join(str(number) for number in numbers[:limit])
+    rest = f" and {len(numbers) - limit} more" if len(numbers) > limit else ""
+    return f"{'row' if len(numbers) == 1 else 'rows'} {shown}{rest}"
 
 
 class _Parts(NamedTuple):
@@ -236,7 +241,7 @@ def _build(cls: type[ListExperiment], parts: _Parts, counts: pd.Series, *, J: in
     keep, exclusions = _exclude(absent, treated, counts)
     table = table[keep].assign(
         _answer=answers[keep].astype("int64"), _treated=treated[keep].astype(bool), _n=counts[keep],
-        _weight=weight[keep]).reset_index(drop=True)
+        _weight=weight[keep]).set_axis(np.flatnonzero(keep) + 1)
     for arm, name in ((False, "control"), (True, "treatment")):
         if table.loc[table["_treated"] == arm, "_n"].sum() == 0:
             raise InputError(f"column '{parts.arm}': no respondent with an answer is in the {name} arm, so the "
@@ -398,7 +403,7 @@ def _without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> t
     if missing == "level":
         numeric = [name for name in holes if not isinstance(table[name].dtype, pd.CategoricalDtype)]
         if numeric:
-            raise InputError(f"column '{numeric[0]}', {rows_where(holes[numeric[0]])}: missing numbers cannot be a "
+            raise InputError(f"column '{numeric[0]}', {name_rows(table.index[holes[numeric[0]]])}: missing numbers cannot be a "
                              "level of their own. Use missing = 'drop', or recode the column into groups.")
         filled = {name: table[name].cat.add_categories([MISSING_LEVEL]).fillna(MISSING_LEVEL) for name in holes}
         return table.assign(**filled), pd.DataFrame(columns=EXCLUSION_COLUMNS)

@@ -25,7 +25,7 @@ from bayes_listexp.likelihood import (
     report_tables,
     state_probabilities,
 )
-from bayes_listexp.population import with_levels_of
+from bayes_listexp.population import check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.responses import Lapse
 
@@ -95,10 +95,14 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     texts = {"trait": resolved.trait, "control": str(resolved.control)}
     texts |= {f"lapse_{name}": text for name, text in resolved.lapses.items()}
     used = [c for text in texts.values() for c in formulas.variables(text, study.covariates)]
-    cells = study.cells([*used, *groups, *([study.wave] if study.wave else [])])
+    columns = list(dict.fromkeys([*used, *groups, *([study.wave] if study.wave else [])]))
+    cells = study.cells(columns)
     if not len(cells.frame):
         raise InputError("no respondent is left after excluding missing covariates.")
-    frame = cells.frame if study.population is None else with_levels_of(cells.frame, study.population)
+    frame = cells.frame
+    if study.population is not None:
+        check_levels(study.complete(columns)[0], study.population, columns)
+        frame = with_levels_of(frame, study.population)
     cells = cells._replace(frame=_drop_empty_levels(frame, study.population))
     designs = {name: formulas.design(text, cells.frame, cells.n) for name, text in texts.items()}
     return Blueprint(

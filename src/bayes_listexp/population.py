@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import name_rows
 
 COUNT = "N"
 
@@ -32,29 +33,37 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def check_levels(table: pd.DataFrame, population: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Check that the population frame has every level that respondents have in ``columns``; it need not have the columns.
+
+    Raises
+    ------
+    InputError : a level is missing from the frame; the message names the rows of ``table`` by its index.
+    """
+    check_frame(population)
+    for name in columns:
+        if name not in population.columns or not isinstance(table[name].dtype, pd.CategoricalDtype):
+            continue
+        known = list(dict.fromkeys(population[name].astype(str)))
+        absent = table[name][~table[name].isin(known)]
+        if len(absent):
+            level = absent.iloc[0]
+            raise InputError(f"population frame: column '{name}' has no level '{level}', which occurs in the sample "
+                             f"({name_rows(absent.index[absent == level])}). Its levels are: {', '.join(known)}. Add the level "
+                             "or recode the data.")
+
+
 def with_levels_of(cells: pd.DataFrame, population: pd.DataFrame) -> pd.DataFrame:
     """The sample's cells with the population's levels added to each shared column.
 
     A level in the frame without respondents becomes an ordinary level, with wide draws.
-
-    Raises
-    ------
-    InputError : a level of the sample is missing from the frame.
     """
-    check_frame(population)
     out = {}
     for name in cells.columns:
         column = cells[name]
         if name in population.columns and isinstance(column.dtype, pd.CategoricalDtype):
             known = list(dict.fromkeys(population[name].astype(str)))
-            occurring = [level for level in column.cat.categories if (column == level).any()]
-            absent = [level for level in occurring if level not in known]
-            if absent:
-                rows = int((column == absent[0]).sum())
-                raise InputError(f"population frame: column '{name}' has no level '{absent[0]}', which occurs in the sample "
-                                 f"({rows} cells). Its levels are: {', '.join(known)}. Add the level or recode the data.")
-            fresh = [level for level in known if level not in column.cat.categories]
-            column = column.cat.add_categories(fresh)
+            column = column.cat.add_categories([level for level in known if level not in column.cat.categories])
         out[name] = column
     return pd.DataFrame(out, index=cells.index)
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_listexp import formulas
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.population import check_levels
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
@@ -128,14 +130,19 @@ def read_spec(path: str | Path) -> Spec:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not a TOML file: {error}.") from error
     kind = tables.get("kind", "survey")
-    if kind not in KEYS:
+    if not isinstance(kind, str) or kind not in KEYS:
         raise InputError(f"{path}, line {_line(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
     _validate(path, text, kind, tables)
     return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
 
 
 def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
-    """The study that a survey spec describes, and the simulation behind it if it is synthetic."""
+    """The study that a survey spec describes, and the simulation behind it if it is synthetic.
+
+    Raises
+    ------
+    InputError : the data cannot be used as the spec says, or lack a column or a level that its models or its report need.
+    """
     data = spec.table("data")
     simulated = _simulated(spec, data) if "simulated" in data else None
     survey = (
@@ -153,6 +160,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     else:
         more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
         study = ListExperiment.from_frame(survey, population=population, **roles, **more)
+    _check_columns(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None
     return study.described(
         sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None
@@ -229,6 +237,17 @@ def _population(spec: Spec) -> pd.DataFrame | None:
     return recode(frame, table["recode"]) if "recode" in table else frame
 
 
+def _check_columns(spec: Spec, study: ListExperiment) -> None:
+    """Check the columns that the models and the report use, so that a fault shows before anything is fitted."""
+    models = [spec.table("model"), *spec.table("report").get("alternatives", [])]
+    texts = [text for model in models for text in (model.get("trait"), model.get("control"), *model.get("lapses", {}).values())]
+    used = [name for text in texts if text is not None for name in formulas.variables(text, study.covariates)]
+    columns = list(dict.fromkeys([*used, *_groups(spec)]))
+    table, _ = study.complete(columns)
+    if study.population is not None:
+        check_levels(table, study.population, columns)
+
+
 def _groups(spec: Spec) -> list[str]:
     """Every column that the report groups by, so that the cells keep them apart."""
     by = spec.table("report").get("by", [])
@@ -245,8 +264,37 @@ def _validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> No
         for key in required:
             if key not in tables.get(name, {}):
                 raise InputError(f"{path}: [{name}] needs '{key}'.")
-    if kind == "survey" and len({"file", "simulated"} & set(tables["data"])) != 1:
-        raise InputError(f"{path}, line {_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
+    if kind == "survey":
+        _check_survey(path, text, tables)
+
+
+def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
+    """What the types of a survey spec's values do not say: keys that exclude one another, and lists of a certain form."""
+    data, report = tables["data"], tables.get("report", {})
+    where = f"{path}, line "
+    if len({"file", "simulated"} & set(data)) != 1:
+        raise InputError(f"{where}{_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
+    unused = [key for key in ("weights", "ids", "missing") if key in data]
+    if "counts" in data and unused:
+        raise InputError(f"{where}{_line(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
+                         "has none. Leave it out.")
+    if "simulated" in data and "population" in tables:
+        raise InputError(f"{where}{_line(text, 'population')}: [population] is part of the simulation. Leave it out.")
+    for key, values in (("arms", data.get("arms")), ("change", report.get("change"))):
+        if values is not None and len(values) != 2:
+            raise InputError(f"{where}{_line(text, key)}: '{key}' must name two values, found {values!r}.")
+    for alternative in report.get("alternatives", []):
+        _check_alternative(path, text, alternative)
+
+
+def _check_alternative(path: Path, text: str, alternative: Any) -> None:
+    where = f"{path}, line {_line(text, 'alternatives', 'report')}: [report] alternatives: "
+    known = {"name": (str,), **KEYS["survey"]["model"], "priors": (dict, str)}
+    if not isinstance(alternative, dict) or "name" not in alternative:
+        raise InputError(f'{where}each must be like {{ name = "liars", response = "liars" }}, found {alternative!r}.')
+    for key, value in alternative.items():
+        if key not in known or not isinstance(value, known[key]):
+            raise InputError(f"{where}'{key}' = {value!r} is not a setting of a model; there are: {', '.join(known)}.")
 
 
 def _check_keys(
@@ -254,7 +302,7 @@ def _check_keys(
 ) -> None:
     place = f"[{table}] " if table else ""
     for key, value in values.items():
-        where = f"{path}, line {_line(text, key)}: {place}"
+        where = f"{path}, line {_line(text, key, table)}: {place}"
         if key not in known:
             raise InputError(f"{where}'{key}' is not known here; there are: {', '.join(known)}.")
         types = known[key]
@@ -265,7 +313,10 @@ def _check_keys(
             )
 
 
-def _line(text: str, key: str) -> int:
-    """Line of the first assignment to a key or of a table's header; 1 if it cannot be found."""
-    pattern = re.compile(rf'^\s*(\[+\s*)?["\']?{re.escape(key)}["\']?\s*[=.\]]')
-    return next((i for i, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+def _line(text: str, key: str, table: str = "") -> int:
+    """Line of the first assignment to a key of a table, or of a table's header; 1 if it cannot be found."""
+    lines = text.splitlines()
+    header = re.compile(rf"^\s*\[\s*{re.escape(table)}\s*[\].]")
+    start = next((i for i, line in enumerate(lines) if header.match(line)), 0) if table else 0
+    pattern = re.compile(rf'^\s*(\[[^\]]*\b)?["\']?{re.escape(key)}["\']?\s*[=.\]]')
+    return next((i for i, line in enumerate(lines[start:], start + 1) if pattern.match(line)), 1)

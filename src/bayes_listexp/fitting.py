@@ -45,7 +45,8 @@ def fit(
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
         approximation there, for a quick look.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept`` (default 0.9, and 0.98 with group-specific
-        effects, whose standard deviations need small steps near zero), ``progress``.
+        effects, whose standard deviations need small steps near zero), ``progress``, ``cores`` (chains that may run at
+        once; all processors by default).
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -72,7 +73,7 @@ def fit(
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
     if method == "nuts":
-        arguments |= settings._asdict()
+        arguments |= {k: v for k, v in settings._asdict().items() if k not in ("progress", "cores")}
         draws, found = _by_nuts(density, settings, seed)
     else:
         draws, found = _by_mode(model, density, seed)
@@ -112,9 +113,10 @@ def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
     if unknown:
         raise InputError(f"sample: '{unknown[0]}' is not a setting; there are: {', '.join(Sampler._fields)}.")
     settings = Sampler(**(sample or {}))
-    if min(settings.draws, settings.tune, settings.chains) < 1 or not 0 < settings.target_accept < 1:
+    cores = 1 if settings.cores is None else settings.cores
+    if min(settings.draws, settings.tune, settings.chains, cores) < 1 or not 0 < settings.target_accept < 1:
         raise InputError(
-            "sample: draws, tune and chains must be at least 1 and target_accept between 0 and 1, "
+            "sample: draws, tune and chains must be at least 1 (cores too, if given) and target_accept between 0 and 1, "
             f"found {dict(sample or {})}."
         )
     return settings

@@ -24,13 +24,16 @@ FLATTEST = 1e-4
 
 
 class Sampler(NamedTuple):
-    """Settings of NUTS: draws and tuning steps per chain, chains, target acceptance, and whether to show progress."""
+    """Settings of NUTS: draws and tuning steps per chain, chains, target acceptance, whether to show progress, and how many
+    chains may run at once (None: as many as there are processors). The last two leave every draw as it is.
+    """
 
     draws: int = 1500
     tune: int = 1000
     chains: int = 4
     target_accept: float = 0.9
     progress: bool = False
+    cores: int | None = None
 
 
 class Density(NamedTuple):
@@ -100,6 +103,7 @@ def sample_nuts(density: Density, sampler: Sampler, seed: int) -> tuple[np.ndarr
         draws=sampler.draws,
         tune=sampler.tune,
         chains=sampler.chains,
+        cores=sampler.cores,
         seed=seed,
         target_accept=sampler.target_accept,
         progress_bar=sampler.progress,

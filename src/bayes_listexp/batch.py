@@ -219,11 +219,11 @@ def _fitted(
 
 
 def _key(data: str, arguments: Mapping[str, Any]) -> str:
-    """Hash of the data, the arguments and the versions that a result depends on; how progress is shown is not among them."""
+    """Hash of the data, the arguments and the versions that a result depends on; progress and cores are not among them."""
     from importlib.metadata import version
 
     kept = {k: v for k, v in arguments.items() if k != "sample"}
-    kept["sample"] = {k: v for k, v in dict(arguments.get("sample") or {}).items() if k != "progress"}
+    kept["sample"] = {k: v for k, v in dict(arguments.get("sample") or {}).items() if k not in ("progress", "cores")}
     versions = {package: version(package) for package in PACKAGES}
     return hashlib.sha256(json.dumps([data, kept, versions], sort_keys=True, default=str).encode()).hexdigest()
 

@@ -54,7 +54,8 @@ def fit(
     DataTree with the groups ``posterior``, ``sample_stats`` (NUTS) or ``optimum`` (map), ``unconstrained_posterior``,
     ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per observed pattern of
     cell, arm and answer; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``, ``report_tables``,
-    ``population``, and provenance as attributes. ArviZ works on it directly.
+    ``population``, and provenance as attributes. ArviZ works on it directly, but for leave-one-out
+    cross-validation, which must weigh patterns with their frequency: use :func:`bayes_listexp.loo`.
 
     Raises
     ------

@@ -302,9 +302,12 @@ def test_bad_data_are_refused_with_the_rows(capsys, folder, name):
 
 
 def test_a_level_missing_from_the_frame_is_refused_with_the_rows(capsys, folder):
+    frame = people()
+    frame.loc[[57, 58], "region"] = "west"  # a second level that is missing, but not the first
+    frame.to_csv(folder / "survey.csv", index=False)
     pd.DataFrame({"region": ["north", "east"], "N": [10, 20]}).to_csv(folder / "cells.csv", index=False)
     path = spec(folder, "", '\n[population]\nfile = "cells.csv"\n')
-    rows = [i + 1 for i, region in enumerate(people()["region"]) if region == "south"]
+    rows = [i + 1 for i, region in enumerate(frame["region"]) if region == "south"]
     shown = f"rows {', '.join(map(str, rows[:5]))} and {len(rows) - 5} more"
     code, _, err = run(capsys, "check", path)
     assert code == 2

@@ -7,7 +7,10 @@ import pytest
 from scipy import stats
 from scipy.special import betaln, expit
 
+from bayes_listexp.checks import converged, fit_checks
+from bayes_listexp.comparison import loo
 from bayes_listexp.errors import InputError
+from bayes_listexp.estimates import prevalence
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
 from bayes_listexp.model import Specification, blueprint, build_model
@@ -327,8 +330,15 @@ def test_the_mode_is_a_maximum():
 
 
 def test_what_the_data_do_not_identify_is_said():
-    with pytest.raises(InputError, match="the mode is not unique or lies at infinity.*Keep the priors"):
-        fit(study(people(n=40).assign(y=2)), priors="flat", counts="binomial", dependence="none", method="map")
+    found = fit(study(people(n=40).assign(y=2)), priors="flat", counts="binomial", dependence="none", method="map")
+    assert "optimum" in found.children
+    assert "posterior" not in found.children
+    with pytest.raises(InputError, match="the fit has no posterior: its maximum lies at infinity"):
+        prevalence(found)
+    assert not converged(found)
+    assert [check.passed for check in fit_checks(found)] == [False]
+    with pytest.raises(InputError, match="has no posterior"):
+        loo(found)
 
 
 def test_the_truth_of_a_large_simulated_study_is_recovered():

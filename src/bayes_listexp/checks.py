@@ -130,7 +130,7 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
 def fit_checks(tree: xr.DataTree) -> list[Check]:
     """Checks of a fitted tree: convergence of NUTS, leave-one-out diagnostics, and answers against their prediction."""
     checks = convergence(tree) if "sample_stats" in tree.children else [_not_sampled()]
-    return [*checks, answers_predicted(tree)]
+    return [*checks, answers_predicted(tree)] if "posterior_predictive" in tree.children else checks
 
 
 def converged(tree: xr.DataTree) -> bool:

@@ -142,7 +142,7 @@ def show(run: Path) -> int:
         print(summarise(prevalence(tree, by=[tree.attrs["wave"]] if tree.attrs["wave"] else ())).to_string(index=False))
     else:
         _print_checks(convergence(tree))
-    print(az.summary(tree["posterior"].to_dataset()).to_string())
+    print(az.summary(tree["posterior"].to_dataset(), ci_prob=0.95, ci_kind="eti").to_string())
     return FINE
 
 
@@ -157,7 +157,10 @@ def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
     if twice:
         raise InputError(f"two specs are called '{twice[0]}', so their runs would share a folder. Rename one.")
     from bayes_listexp.batch import run_spec
+    from bayes_listexp.spec import published_of, study_of
 
+    for spec in read:  # faults in the data of any spec show before the first is sampled
+        published_of(spec) if spec.kind == "published" else study_of(spec)
     converged = True
     for spec in read:
         run = run_spec(spec, out, report=report, progress=not quiet and sys.stdout.isatty(), say=_say(quiet))

@@ -23,7 +23,13 @@ def loo(tree: xr.DataTree) -> ELPDDataLOO:
     pattern have the same likelihood; the sum, its standard error and the effective number of parameters weigh each
     pattern with its frequency, so they are those of the respondents (Vehtari, Gelman & Gabry 2017). ``elpd_i`` and
     ``pareto_k`` have one value per pattern.
+
+    Raises
+    ------
+    InputError : the fit has no posterior (a maximum likelihood that lies at infinity).
     """
+    if "log_likelihood" not in tree.children:
+        raise InputError("the fit has no posterior, so there is nothing to cross-validate. Fit with priors.")
     n = tree["observed_data"]["pattern_n"].to_numpy()
     log_likelihood = tree["log_likelihood"]["answer_given"]
     plain = log_likelihood.drop_vars([name for name in ("cell", "arm", "answer") if name in log_likelihood.coords])

@@ -41,7 +41,7 @@ def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: P
     InputError : a column or level that the population or the model does not have.
     """
     by = _names(by)
-    plan = stored.blueprint_of(tree)
+    plan = _plan(tree)
     target = target_population(tree, plan, population)
     chances = _chances(tree, plan, target.frame)
     return _grouped(tree, chances, target, by).assign_attrs(population=target.name)
@@ -54,7 +54,7 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
     these people only.
     """
     by = _names(by)
-    plan = stored.blueprint_of(tree)
+    plan = _plan(tree)
     observed = predictive.patterns(plan)
     rows = plan.cells.frame.iloc[observed.cell].reset_index(drop=True)
     draws = _flat(predictive.trait_given_answer(plan, tree["posterior"].to_dataset()).to_numpy())
@@ -67,7 +67,7 @@ def trait_probability(tree: xr.DataTree) -> xr.DataArray:
     Coordinates are the pattern's ``cell``, ``arm``, ``answer``, number of respondents ``n``, and covariates; a covariate
     with one of these names is called, say, "n (covariate)".
     """
-    plan = stored.blueprint_of(tree)
+    plan = _plan(tree)
     observed = predictive.patterns(plan)
     draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())
     rows = plan.cells.frame.iloc[observed.cell]
@@ -90,7 +90,7 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     InputError : a wave that the study does not have.
     """
     by = _names(by)
-    plan = stored.blueprint_of(tree)
+    plan = _plan(tree)
     wave = _wave(tree, plan, first, second)
     if wave in by:
         raise InputError(f"by: a change is between waves and cannot be grouped by '{wave}'.")
@@ -120,7 +120,7 @@ def contrast(tree: xr.DataTree, column: str, first: Any, second: Any, *, by: str
     ------
     InputError : the column is not in the model, or the level is unknown.
     """
-    plan = stored.blueprint_of(tree)
+    plan = _plan(tree)
     target = target_population(tree, plan, population)
     if column not in plan.designs["trait"].like.columns:
         raise InputError(f"contrast: column '{column}' is not in the trait formula '{plan.specification.trait}'.")
@@ -172,6 +172,15 @@ def _frame_target(frame: pd.DataFrame, plan: Blueprint, wave: str) -> Target:
     return Target(rows.reset_index(drop=True), frame[COUNT].to_numpy(dtype=float), "population frame")
 
 
+def _plan(tree: xr.DataTree) -> Blueprint:
+    if "posterior" not in tree.children:
+        raise InputError(
+            "the fit has no posterior: its maximum lies at infinity, where no normal distribution approximates it. "
+            "Its `optimum` has the maximum likelihood; fit with priors for estimates."
+        )
+    return stored.blueprint_of(tree)
+
+
 def _chances(tree: xr.DataTree, plan: Blueprint, frame: pd.DataFrame) -> np.ndarray:
     """P(trait = 1 | x) at the rows of a frame for every draw, shape (sample, row)."""
     bound = plan.designs["trait"]
@@ -190,6 +199,9 @@ def _names(by: str | Sequence[str]) -> list[str]:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"by: column '{twice[0]}' is named twice.")
+    taken = [name for name in names if name in ("chain", "draw")]
+    if taken:
+        raise InputError(f"by: a column called '{taken[0]}' cannot be told from the draws' own dim. Rename the column.")
     return names
 
 

@@ -43,7 +43,8 @@ def fit(
     trait, control, response, counts, dependence, lapses, priors : the model, see :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
-        approximation there, for a quick look.
+        approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
+        infinity (a lapse probability of 0, say), the tree holds the ``optimum`` alone and no posterior.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept`` (default 0.9, and 0.98 with group-specific
         effects, whose standard deviations need small steps near zero), ``progress``, ``cores`` (chains that may run at
         once; all processors by default).
@@ -73,11 +74,12 @@ def fit(
     model = build_model(plan)
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
+    draws: np.ndarray | None
     if method == "nuts":
         arguments |= {k: v for k, v in settings._asdict().items() if k not in ("progress", "cores")}
         draws, found = _by_nuts(density, settings, seed)
     else:
-        draws, found = _by_mode(model, density, seed)
+        draws, found = _by_mode(plan, model, density, seed)
     return assemble(study, plan, model, draws, found, arguments)
 
 
@@ -85,28 +87,37 @@ def assemble(
     study: ListExperiment,
     plan: Blueprint,
     model: pm.Model,
-    draws: np.ndarray,
+    draws: np.ndarray | None,
     found: Mapping[str, xr.Dataset],
     arguments: Mapping[str, Any],
 ) -> xr.DataTree:
-    """The DataTree of unconstrained ``draws`` (chain, draw, parameter): posterior, predictive, log-likelihood, provenance."""
-    posterior = constrain(model, draws)
+    """The DataTree of unconstrained ``draws`` (chain, draw, parameter), or of none: what was found, predictive, provenance."""
     seed = int(arguments["seed"])
-    nodes: dict[str, xr.Dataset] = {"posterior": posterior, **found}
-    nodes["unconstrained_posterior"] = xr.Dataset(
-        {"unconstrained": (("chain", "draw", "unconstrained_parameter"), draws)},
-        coords={"unconstrained_parameter": _unconstrained_names(model)},
-    )
-    nodes |= _prior(plan, model, seed)
-    nodes["posterior_predictive"] = predictive.replicated_answers(
-        plan, posterior, draws=PREDICTIVE_DRAWS, seed=seed + 1
-    )
-    nodes["log_likelihood"] = predictive.log_likelihood(plan, posterior).to_dataset(name="answer_given")
+    nodes: dict[str, xr.Dataset] = {**found, **_prior(plan, model, seed)}
+    if draws is not None:
+        nodes |= _posterior(plan, model, draws, seed)
     nodes["observed_data"] = predictive.observed_answers(plan)
     nodes |= stored.groups(plan, study.population)
     tree = xr.DataTree.from_dict(nodes)
     tree.attrs = stored.attributes(study, plan, arguments)
     return tree
+
+
+def _posterior(plan: Blueprint, model: pm.Model, draws: np.ndarray, seed: int) -> dict[str, xr.Dataset]:
+    """The groups that follow from draws: parameters, replicated answers, and the log-likelihood of every pattern."""
+    posterior = constrain(model, draws)
+    unconstrained = xr.Dataset(
+        {"unconstrained": (("chain", "draw", "unconstrained_parameter"), draws)},
+        coords={"unconstrained_parameter": _unconstrained_names(model)},
+    )
+    replicated = predictive.replicated_answers(plan, posterior, draws=PREDICTIVE_DRAWS, seed=seed + 1)
+    log_likelihood = predictive.log_likelihood(plan, posterior).to_dataset(name="answer_given")
+    return {
+        "posterior": posterior,
+        "unconstrained_posterior": unconstrained,
+        "posterior_predictive": replicated,
+        "log_likelihood": log_likelihood,
+    }
 
 
 def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
@@ -128,10 +139,19 @@ def _by_nuts(density: Density, settings: Sampler, seed: int) -> tuple[np.ndarray
     return draws, {"sample_stats": stats}
 
 
-def _by_mode(model: pm.Model, density: Density, seed: int) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
+def _by_mode(
+    plan: Blueprint, model: pm.Model, density: Density, seed: int
+) -> tuple[np.ndarray | None, dict[str, xr.Dataset]]:
     mode = find_mode(density, seed)
-    rng = np.random.default_rng(seed)
-    draws = rng.multivariate_normal(mode.point, mode.covariance, size=(1, LAPLACE_DRAWS), method="cholesky")
+    draws = None
+    if mode.covariance is not None:
+        rng = np.random.default_rng(seed)
+        draws = rng.multivariate_normal(mode.point, mode.covariance, size=(1, LAPLACE_DRAWS), method="cholesky")
+    elif plan.specification.priors != "flat":
+        raise InputError(
+            "the mode is not unique or lies at infinity: the data and the priors do not identify every parameter. "
+            "Keep the default priors, or simplify the formulas."
+        )
     optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
     optimum["log_density"] = mode.log_density
     optimum["log_likelihood"] = float(

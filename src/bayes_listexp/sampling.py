@@ -44,11 +44,15 @@ class Density(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """A mode on the unconstrained scale, (parameter,), its log density, and the inverse of minus the Hessian there."""
+    """A mode on the unconstrained scale, (parameter,), its log density, and the inverse of minus the Hessian there.
+
+    ``covariance`` is None where the density does not curve in every direction: the mode is not unique or lies at infinity
+    (a lapse probability of 0, say), and no normal distribution approximates the density.
+    """
 
     point: np.ndarray
     log_density: float
-    covariance: np.ndarray
+    covariance: np.ndarray | None
 
 
 def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
@@ -123,7 +127,7 @@ def find_mode(density: Density, seed: int) -> Mode:
 
     Raises
     ------
-    InputError : no start converges, or the curvature is singular (flat priors and data that do not identify everything).
+    InputError : the density is not finite from any start.
     """
     starts = [density.start, *(jittered(density.start, seed + i) for i in range(1, STARTS))]
     found = [
@@ -139,10 +143,7 @@ def find_mode(density: Density, seed: int) -> Mode:
     hessian = _hessian(density, best.x)
     eigenvalues = np.linalg.eigvalsh(hessian)
     if eigenvalues[0] <= max(1e-8 * eigenvalues[-1], FLATTEST):
-        raise InputError(
-            "the mode is not unique or lies at infinity: the data do not identify every parameter. Keep the "
-            "priors, or simplify the formulas."
-        )
+        return Mode(best.x, -float(best.fun), None)
     return Mode(best.x, -float(best.fun), np.linalg.inv(hessian))
 
 

@@ -226,6 +226,13 @@ def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
             f"{spec.path}, line {_line(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
             "there are: seed, n_per_wave."
         )
+    wrong = [
+        key for key, value in settings.items() if not isinstance(value, int) or isinstance(value, bool) or value < 1
+    ]
+    if wrong:
+        raise InputError(
+            f"{spec.path}: [data] simulation: '{wrong[0]}' must be a whole number of at least 1, found {settings[wrong[0]]!r}."
+        )
     return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
 
 
@@ -240,7 +247,11 @@ def _population(spec: Spec) -> pd.DataFrame | None:
 def _check_columns(spec: Spec, study: ListExperiment) -> None:
     """Check the columns that the models and the report use, so that a fault shows before anything is fitted."""
     models = [spec.table("model"), *spec.table("report").get("alternatives", [])]
-    texts = [text for model in models for text in (model.get("trait"), model.get("control"), *model.get("lapses", {}).values())]
+    texts = [
+        text
+        for model in models
+        for text in (model.get("trait"), model.get("control"), *model.get("lapses", {}).values())
+    ]
     used = [name for text in texts if text is not None for name in formulas.variables(text, study.covariates)]
     columns = list(dict.fromkeys([*used, *_groups(spec)]))
     table, _ = study.complete(columns)
@@ -276,8 +287,10 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
         raise InputError(f"{where}{_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
     unused = [key for key in ("weights", "ids", "missing") if key in data]
     if "counts" in data and unused:
-        raise InputError(f"{where}{_line(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
-                         "has none. Leave it out.")
+        raise InputError(
+            f"{where}{_line(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
+            "has none. Leave it out."
+        )
     if "simulated" in data and "population" in tables:
         raise InputError(f"{where}{_line(text, 'population')}: [population] is part of the simulation. Leave it out.")
     for key, values in (("arms", data.get("arms")), ("change", report.get("change"))):

@@ -13,9 +13,10 @@ from bayes_listexp import estimates, figures, predictive, report_text, stored
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
 from bayes_listexp.design_based import difference_in_means
+from bayes_listexp.population import unsampled_levels
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
 from bayes_listexp.survey_results import Survey, change_section, headline, support_section, with_chances
-from bayes_listexp.tables import Interval, Number, Points, Table, Text
+from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
 
 
 def survey_report(survey: Survey) -> Report:
@@ -80,6 +81,12 @@ def _data(survey: Survey) -> Section:
                 ),
             )
         )
+    population = stored.population_of(survey.tree)
+    empty = unsampled_levels(cells.frame, population) if population is not None else pd.DataFrame()
+    if len(empty):
+        columns = (Text("column", "Column"), Text("level", "Level"), Percent("share", "Share of the population", 1))
+        note = "Their estimates rest on the model alone and have wide intervals."
+        blocks.append(Table("unsampled", empty, "Levels of the population without respondents", columns, note))
     lead = "Every respondent read is either analysed or listed here with the reason for leaving them out."
     if survey.study.synthetic:
         blocks.insert(
@@ -112,7 +119,7 @@ def _model(survey: Survey) -> Section:
     result = loo(tree)
     facts = Facts(
         (
-            ("LOO: expected log predictive density", f"{result.elpd:.1f} (s.e. {result.se:.1f})"),
+            ("LOO: expected log predictive density", f"{_number(result.elpd)} (s.e. {result.se:.1f})"),
             ("Effective number of parameters", f"{result.p:.1f}"),
             ("Respondents with a high Pareto k", f"{_bad_k(tree, result):,} of {result.n_data_points:,}"),
         )
@@ -140,7 +147,8 @@ def _coefficients(tree: xr.DataTree) -> Table:
     """The regression table: coefficients of every sub-model on the formula's own scale, and the shift of the counts."""
     posterior = tree["posterior"].to_dataset()
     parts = []
-    for name in [n for n in posterior if n in ("trait", "control", "control_shift") or f"{n}_term" in posterior.dims]:
+    lapses = [name for name in posterior if str(name).startswith("lapse_") and f"{name}_term" in posterior.dims]
+    for name in [n for n in ("trait", "control", "control_shift", *lapses) if n in posterior]:
         rows = estimates.summarise(posterior[name])
         rows["term"] = rows.get(f"{name}_term", "shift with the trait")
         parts.append(rows.assign(part=str(name).split("_shift")[0].replace("_", " ")))
@@ -160,6 +168,10 @@ def _coefficients(tree: xr.DataTree) -> Table:
         columns,
         "On the scale of the formula's columns; group-specific effects are in fit.nc.",
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _bad_k(tree: xr.DataTree, result: Any) -> int:

@@ -16,6 +16,7 @@ ROOMS = [
     "errors",
     "labelled",
     "priors",
+    "columns",
     "experiment",
     "read",
     "recoding",

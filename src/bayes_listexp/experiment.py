@@ -11,11 +11,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayes_listexp.columns import (
+    name_rows,
+    read_answers,
+    read_arms,
+    read_covariate,
+    read_numbers,
+    read_weights,
+    rows_where,
+    shown_values,
+)
 from bayes_listexp.errors import InputError
 
 RESERVED = ("_answer", "_treated", "_n", "_weight")
 MISSING_LEVEL = "(missing)"
-ARMS_READ_WITHOUT_HELP = (("0", "1"), ("false", "true"), ("control", "treatment"))
 EXCLUSION_COLUMNS = ["reason", "column", "control", "treatment", "arm unknown"]
 
 
@@ -139,22 +148,28 @@ class ListExperiment:
         _check_design(J, "drop")
         _check_columns(counts, roles, covariates)
         kept = _covariate_names(counts, roles, covariates)
-        size = _numeric(counts[n], n)
+        size = read_numbers(counts[n], n)
         bad = size.isna() | (size < 0) | (size % 1 != 0)
         if bad.any():
-            raise InputError(f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
-                             f"found {_values(counts[n][bad])}. Correct the table.")
+            raise InputError(
+                f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
+                f"found {shown_values(counts[n][bad])}. Correct the table."
+            )
         size = size.astype("int64")
         parts = _Parts(counts, answer, arm, arms, wave, None, kept)
         return _build(cls, parts, size, J=J, missing="drop", population=population)
 
-    def described(self, *, sensitive_item: str | None = None, name: str | None = None,
-                  synthetic: bool | None = None) -> ListExperiment:
+    def described(
+        self, *, sensitive_item: str | None = None, name: str | None = None, synthetic: bool | None = None
+    ) -> ListExperiment:
         """The same study with its sensitive item named, its source named, or marked as synthetic."""
         source = dict(self.source) | ({} if name is None else {"name": name})
         return dataclasses.replace(
-            self, source=source, synthetic=self.synthetic if synthetic is None else synthetic,
-            sensitive_item=self.sensitive_item if sensitive_item is None else sensitive_item)
+            self,
+            source=source,
+            synthetic=self.synthetic if synthetic is None else synthetic,
+            sensitive_item=self.sensitive_item if sensitive_item is None else sensitive_item,
+        )
 
     @property
     def waves(self) -> tuple[str, ...]:
@@ -177,8 +192,10 @@ class ListExperiment:
         """
         unknown = [name for name in columns if name not in self.covariates]
         if unknown:
-            raise InputError(f"column '{unknown[0]}' is not in the data; the study has: "
-                             f"{', '.join(self.covariates) or 'no covariates'}.")
+            raise InputError(
+                f"column '{unknown[0]}' is not in the data; the study has: "
+                f"{', '.join(self.covariates) or 'no covariates'}."
+            )
         return _without_missing(self.table, list(columns), self.missing)
 
     def cells(self, columns: Sequence[str] = ()) -> Cells:
@@ -205,18 +222,6 @@ class ListExperiment:
         return Cells(frame, tabulated[0], tabulated[1], weight, _join(self.exclusions, exclusions))
 
 
-def rows_where(mask: pd.Series | np.ndarray) -> str:
-    """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"."""
-    return name_rows(np.flatnonzero(np.asarray(mask)) + 1)
-
-
-def name_rows(numbers: Sequence[int] | np.ndarray | pd.Index, limit: int = 5) -> str:
-    """Name rows by their numbers, e.g. "rows 3, 8 and 12 more"."""
-    shown = ", ".join(str(number) for number in numbers[:limit])
-    rest = f" and {len(numbers) - limit} more" if len(numbers) > limit else ""
-    return f"{'row' if len(numbers) == 1 else 'rows'} {shown}{rest}"
-
-
 class _Parts(NamedTuple):
     frame: pd.DataFrame
     answer: str
@@ -227,28 +232,54 @@ class _Parts(NamedTuple):
     covariates: list[str]
 
 
-def _build(cls: type[ListExperiment], parts: _Parts, counts: pd.Series, *, J: int, missing: Literal["drop", "level"],
-           population: pd.DataFrame | None) -> ListExperiment:
+def _build(
+    cls: type[ListExperiment],
+    parts: _Parts,
+    counts: pd.Series,
+    *,
+    J: int,
+    missing: Literal["drop", "level"],
+    population: pd.DataFrame | None,
+) -> ListExperiment:
     frame = parts.frame
-    treated = _treated(frame[parts.arm], parts.arm, parts.arms)
-    answers = _answers(frame[parts.answer], parts.answer, treated, J)
-    weight = counts.astype(float) if parts.weights is None else _weights(frame[parts.weights], parts.weights)
-    table = pd.DataFrame({name: _covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
-                         index=frame.index)
+    treated = read_arms(frame[parts.arm], parts.arm, parts.arms)
+    answers = read_answers(frame[parts.answer], parts.answer, treated, J)
+    weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
+    table = pd.DataFrame(
+        {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
+        index=frame.index,
+    )
     absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", parts.arm): treated.isna()}
     if parts.wave is not None:
         absent["wave missing", parts.wave] = table[parts.wave].isna()
     keep, exclusions = _exclude(absent, treated, counts)
-    table = table[keep].assign(
-        _answer=answers[keep].astype("int64"), _treated=treated[keep].astype(bool), _n=counts[keep],
-        _weight=weight[keep]).set_axis(np.flatnonzero(keep) + 1)
+    table = (
+        table[keep]
+        .assign(
+            _answer=answers[keep].astype("int64"),
+            _treated=treated[keep].astype(bool),
+            _n=counts[keep],
+            _weight=weight[keep],
+        )
+        .set_axis(np.flatnonzero(keep) + 1)
+    )
     for arm, name in ((False, "control"), (True, "treatment")):
         if table.loc[table["_treated"] == arm, "_n"].sum() == 0:
-            raise InputError(f"column '{parts.arm}': no respondent with an answer is in the {name} arm, so the "
-                             "two lists cannot be compared. Check the coding of the arms or supply both arms.")
-    return cls(table=table, J=J, wave=parts.wave, weighted=parts.weights is not None,
-               covariates=tuple(parts.covariates), missing=missing, population=population, exclusions=exclusions,
-               source=_source(frame, counts, parts))
+            raise InputError(
+                f"column '{parts.arm}': no respondent with an answer is in the {name} arm, so the "
+                "two lists cannot be compared. Check the coding of the arms or supply both arms."
+            )
+    return cls(
+        table=table,
+        J=J,
+        wave=parts.wave,
+        weighted=parts.weights is not None,
+        covariates=tuple(parts.covariates),
+        missing=missing,
+        population=population,
+        exclusions=exclusions,
+        source=_source(frame, counts, parts),
+    )
 
 
 def _check_design(J: int, missing: str) -> None:
@@ -267,15 +298,17 @@ def _check_columns(frame: pd.DataFrame, roles: Mapping[str, str | None], covaria
     wanted += [("covariates", name) for name in covariates or ()]
     for role, name in wanted:
         if name not in frame.columns:
-            raise InputError(f"column '{name}' ({role}) is not in the data; the columns are: "
-                             f"{', '.join(map(str, frame.columns))}.")
+            raise InputError(
+                f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, frame.columns))}."
+            )
     clash = [name for name in frame.columns if name in RESERVED]
     if clash:
         raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
 
 
-def _covariate_names(frame: pd.DataFrame, roles: Mapping[str, str | None],
-                     covariates: Sequence[str] | None) -> list[str]:
+def _covariate_names(
+    frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None
+) -> list[str]:
     taken = {name for role, name in roles.items() if role != "wave" and name is not None}
     names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
     wave = roles["wave"]
@@ -286,101 +319,16 @@ def _check_ids(frame: pd.DataFrame, ids: str, wave: str | None) -> None:
     keys = [ids] if wave is None else [ids, wave]
     twice = frame.duplicated(keys, keep=False) | frame[ids].isna()
     if twice.any():
-        raise InputError(f"column '{ids}', {rows_where(twice)}: an id is missing or occurs twice"
-                         f"{' in one wave' if wave else ''}, found {_values(frame[ids][twice])}. "
-                         "Remove the duplicates or leave out `ids`.")
+        raise InputError(
+            f"column '{ids}', {rows_where(twice)}: an id is missing or occurs twice"
+            f"{' in one wave' if wave else ''}, found {shown_values(frame[ids][twice])}. "
+            "Remove the duplicates or leave out `ids`."
+        )
 
 
-def _numeric(column: pd.Series, name: str) -> pd.Series:
-    """Numbers as float, missing as NaN; text that is not a number is refused."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    plain = column.astype(object).where(column.notna(), None)
-    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
-    numbers = numbers.where(~np.isinf(numbers))
-    bad = numbers.isna() & column.notna()
-    if bad.any():
-        raise InputError(f"column '{name}', {rows_where(bad)}: not a number, found {_values(column[bad])}. "
-                         "Recode these values, or mark them as missing.")
-    return numbers
-
-
-def _answers(column: pd.Series, name: str, treated: pd.Series, J: int) -> pd.Series:
-    numbers = _numeric(column, name)
-    broken = numbers.notna() & (numbers % 1 != 0)
-    if broken.any():
-        raise InputError(f"column '{name}', {rows_where(broken)}: an answer is a whole number of items, "
-                         f"found {_values(column[broken])}. Correct the values or mark them as missing.")
-    for arm, label, top in ((False, "control", J), (True, "treatment", J + 1)):
-        outside = (treated == arm).fillna(False).astype(bool) & numbers.notna() & ((numbers < 0) | (numbers > top))
-        if outside.any():
-            raise InputError(f"column '{name}', {rows_where(outside)}: with J = {J} the {label} arm answers 0 to {top}, "
-                             f"found {_values(numbers[outside])}. Check J, the coding of the arms, and codes for "
-                             "missing answers (such as 9 or 99), which must be marked as missing.")
-    return numbers
-
-
-def _treated(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.Series:
-    """Nullable boolean: True in the treatment arm."""
-    values = list(dict.fromkeys(column.dropna().tolist()))
-    pairs = {_key(value): value for value in values}
-    if arms is None:
-        known = [pair for pair in ARMS_READ_WITHOUT_HELP if set(pairs) <= set(pair)]
-        if not known:
-            raise InputError(f"column '{name}': the arm must have two values such as 0 and 1 or 'control' and "
-                             f"'treatment', found {_values(pd.Series(values, dtype=object))}. "
-                             "Say which is which with arms = (control value, treatment value).")
-        control, treatment = known[0]
-    else:
-        control, treatment = _key(arms[0]), _key(arms[1])
-        strange = [value for key, value in pairs.items() if key not in (control, treatment)]
-        if strange or control == treatment:
-            raise InputError(f"column '{name}': found {_values(pd.Series(strange or values, dtype=object))} beside "
-                             f"arms = {tuple(arms)!r}. Name both values of the arm, or mark other values as missing.")
-    keys = column.astype(object).map(lambda value: _key(value) if pd.notna(value) else None)
-    return (keys == treatment).astype("boolean").where(column.notna(), pd.NA)
-
-
-def _key(value: Any) -> str:
-    """One spelling for 1, 1.0, "1", numpy's 1, True as text."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)
-    return str(value).strip().lower()
-
-
-def _weights(column: pd.Series, name: str) -> pd.Series:
-    numbers = _numeric(column, name)
-    bad = numbers.isna() | (numbers < 0)
-    if bad.any():
-        raise InputError(f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative. "
-                         "Give every respondent a weight of at least 0.")
-    if numbers.sum() == 0:
-        raise InputError(f"column '{name}': all weights are 0.")
-    return numbers
-
-
-def _covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
-    """Numbers as float; everything else as a categorical of text, levels in their given or natural order."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = [str(level) for level in column.cat.categories]
-        if len(set(levels)) < len(levels):
-            raise InputError(f"column '{name}': two categories have the same text. Rename one of them.")
-        return column.cat.rename_categories(levels).cat.as_unordered()
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.dt.strftime("%Y-%m-%d")
-    elif pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        infinite = np.isinf(column.astype("float64"))
-        if infinite.any():
-            raise InputError(f"column '{name}', {rows_where(infinite)}: an infinite value. Correct it or mark it as missing.")
-        if not wave:
-            return column.astype("float64")
-        column = column.astype(object).map(lambda v: _key(v) if pd.notna(v) else None)
-    text = column.astype(object).map(lambda v: str(v) if pd.notna(v) else None)
-    return text.astype(pd.CategoricalDtype(sorted(set(text.dropna()))))
-
-
-def _exclude(absent: Mapping[tuple[str, str], pd.Series], treated: pd.Series,
-             counts: pd.Series) -> tuple[pd.Series, pd.DataFrame]:
+def _exclude(
+    absent: Mapping[tuple[str, str], pd.Series], treated: pd.Series, counts: pd.Series
+) -> tuple[pd.Series, pd.DataFrame]:
     """Keep the rows where nothing is absent; count each excluded row once, under its first reason."""
     keep, rows = pd.Series(True, index=counts.index), []
     for (reason, column), mask in absent.items():
@@ -403,8 +351,10 @@ def _without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> t
     if missing == "level":
         numeric = [name for name in holes if not isinstance(table[name].dtype, pd.CategoricalDtype)]
         if numeric:
-            raise InputError(f"column '{numeric[0]}', {name_rows(table.index[holes[numeric[0]]])}: missing numbers cannot be a "
-                             "level of their own. Use missing = 'drop', or recode the column into groups.")
+            raise InputError(
+                f"column '{numeric[0]}', {name_rows(table.index[holes[numeric[0]]])}: missing numbers cannot be a "
+                "level of their own. Use missing = 'drop', or recode the column into groups."
+            )
         filled = {name: table[name].cat.add_categories([MISSING_LEVEL]).fillna(MISSING_LEVEL) for name in holes}
         return table.assign(**filled), pd.DataFrame(columns=EXCLUSION_COLUMNS)
     absent = {("covariate missing", name): mask for name, mask in holes.items()}
@@ -433,11 +383,10 @@ def _source(frame: pd.DataFrame, counts: pd.Series, parts: _Parts) -> dict[str, 
         digest.update(name.encode() + b"\0" + "\x1f".join(text).encode() + b"\0")
     digest.update(counts.to_numpy(dtype="int64").tobytes())
     given = frame.attrs.get("source", {})
-    return {"name": given.get("name", "a data frame"), "rows": int(len(frame)), "respondents": int(counts.sum()),
-            "sha256": digest.hexdigest(), **({"file_sha256": given["sha256"]} if "sha256" in given else {})}
-
-
-def _values(column: pd.Series, limit: int = 5) -> str:
-    distinct = list(dict.fromkeys(column.tolist()))
-    shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in distinct[:limit])
-    return shown + (f" and {len(distinct) - limit} more" if len(distinct) > limit else "")
+    return {
+        "name": given.get("name", "a data frame"),
+        "rows": int(len(frame)),
+        "respondents": int(counts.sum()),
+        "sha256": digest.hexdigest(),
+        **({"file_sha256": given["sha256"]} if "sha256" in given else {}),
+    }

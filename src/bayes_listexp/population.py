@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bayes_listexp.columns import name_rows
 from bayes_listexp.errors import InputError
-from bayes_listexp.experiment import name_rows
 
 COUNT = "N"
 

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
+from bayes_listexp.columns import rows_where
 from bayes_listexp.errors import InputError
-from bayes_listexp.experiment import rows_where
 from bayes_listexp.labelled import read_labelled
 
 MISSING_IN_CSV = ("", "NA", "NaN", ".")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_listexp.columns import rows_where
 from bayes_listexp.errors import InputError
-from bayes_listexp.experiment import rows_where
 
 TO_MISSING = "~missing"
 

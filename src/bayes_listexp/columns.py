@@ -1,0 +1,136 @@
+"""Columns of a survey as answers, arms, weights and covariates; what cannot be one is refused with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_listexp.errors import InputError
+
+ARMS_READ_WITHOUT_HELP = (("0", "1"), ("false", "true"), ("control", "treatment"))
+
+
+def rows_where(mask: pd.Series | np.ndarray) -> str:
+    """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"."""
+    return name_rows(np.flatnonzero(np.asarray(mask)) + 1)
+
+
+def name_rows(numbers: Sequence[int] | np.ndarray | pd.Index, limit: int = 5) -> str:
+    """Name rows by their numbers, e.g. "rows 3, 8 and 12 more"."""
+    shown = ", ".join(str(number) for number in numbers[:limit])
+    rest = f" and {len(numbers) - limit} more" if len(numbers) > limit else ""
+    return f"{'row' if len(numbers) == 1 else 'rows'} {shown}{rest}"
+
+
+def read_numbers(column: pd.Series, name: str) -> pd.Series:
+    """Numbers as float, missing as NaN; text that is not a number is refused."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    plain = column.astype(object).where(column.notna(), None)
+    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
+    numbers = numbers.where(~np.isinf(numbers))
+    bad = numbers.isna() & column.notna()
+    if bad.any():
+        raise InputError(
+            f"column '{name}', {rows_where(bad)}: not a number, found {shown_values(column[bad])}. "
+            "Recode these values, or mark them as missing."
+        )
+    return numbers
+
+
+def read_answers(column: pd.Series, name: str, treated: pd.Series, J: int) -> pd.Series:
+    """Whole numbers 0..J in the control arm and 0..J + 1 in the treatment arm, missing as NaN."""
+    numbers = read_numbers(column, name)
+    broken = numbers.notna() & (numbers % 1 != 0)
+    if broken.any():
+        raise InputError(
+            f"column '{name}', {rows_where(broken)}: an answer is a whole number of items, "
+            f"found {shown_values(column[broken])}. Correct the values or mark them as missing."
+        )
+    for arm, label, top in ((False, "control", J), (True, "treatment", J + 1)):
+        outside = (treated == arm).fillna(False).astype(bool) & numbers.notna() & ((numbers < 0) | (numbers > top))
+        if outside.any():
+            raise InputError(
+                f"column '{name}', {rows_where(outside)}: with J = {J} the {label} arm answers 0 to {top}, "
+                f"found {shown_values(numbers[outside])}. Check J, the coding of the arms, and codes for "
+                "missing answers (such as 9 or 99), which must be marked as missing."
+            )
+    return numbers
+
+
+def read_arms(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.Series:
+    """Nullable boolean: True in the treatment arm."""
+    values = list(dict.fromkeys(column.dropna().tolist()))
+    pairs = {value_key(value): value for value in values}
+    if arms is None:
+        known = [pair for pair in ARMS_READ_WITHOUT_HELP if set(pairs) <= set(pair)]
+        if not known:
+            raise InputError(
+                f"column '{name}': the arm must have two values such as 0 and 1 or 'control' and "
+                f"'treatment', found {shown_values(pd.Series(values, dtype=object))}. "
+                "Say which is which with arms = (control value, treatment value)."
+            )
+        control, treatment = known[0]
+    else:
+        control, treatment = value_key(arms[0]), value_key(arms[1])
+        strange = [value for key, value in pairs.items() if key not in (control, treatment)]
+        if strange or control == treatment:
+            raise InputError(
+                f"column '{name}': found {shown_values(pd.Series(strange or values, dtype=object))} beside "
+                f"arms = {tuple(arms)!r}. Name both values of the arm, or mark other values as missing."
+            )
+    keys = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
+    return (keys == treatment).astype("boolean").where(column.notna(), pd.NA)
+
+
+def value_key(value: Any) -> str:
+    """One spelling for 1, 1.0, "1", numpy's 1, True as text."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip().lower()
+
+
+def read_weights(column: pd.Series, name: str) -> pd.Series:
+    """Weights of at least 0 for every respondent, not all 0."""
+    numbers = read_numbers(column, name)
+    bad = numbers.isna() | (numbers < 0)
+    if bad.any():
+        raise InputError(
+            f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative. "
+            "Give every respondent a weight of at least 0."
+        )
+    if numbers.sum() == 0:
+        raise InputError(f"column '{name}': all weights are 0.")
+    return numbers
+
+
+def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
+    """Numbers as float; everything else as a categorical of text, levels in their given or natural order."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = [str(level) for level in column.cat.categories]
+        if len(set(levels)) < len(levels):
+            raise InputError(f"column '{name}': two categories have the same text. Rename one of them.")
+        return column.cat.rename_categories(levels).cat.as_unordered()
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.dt.strftime("%Y-%m-%d")
+    elif pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        infinite = np.isinf(column.astype("float64"))
+        if infinite.any():
+            raise InputError(
+                f"column '{name}', {rows_where(infinite)}: an infinite value. Correct it or mark it as missing."
+            )
+        if not wave:
+            return column.astype("float64")
+        column = column.astype(object).map(lambda v: value_key(v) if pd.notna(v) else None)
+    text = column.astype(object).map(lambda v: str(v) if pd.notna(v) else None)
+    return text.astype(pd.CategoricalDtype(sorted(set(text.dropna()))))
+
+
+def shown_values(column: pd.Series, limit: int = 5) -> str:
+    """The distinct values of a column for a message, e.g. "9, 'many' and 3 more"."""
+    distinct = list(dict.fromkeys(column.tolist()))
+    shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in distinct[:limit])
+    return shown + (f" and {len(distinct) - limit} more" if len(distinct) > limit else "")

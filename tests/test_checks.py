@@ -68,6 +68,22 @@ def test_no_missing_answers():
     assert found.text == "No respondent with a known arm has a missing answer."
 
 
+def test_covariates_missing_in_one_arm_fail_and_are_named():
+    frame = people()
+    frame.loc[frame.index[frame["treat"] == 1][:30], "sex"] = None
+    frame.loc[:39, "age"] = np.nan  # 20 in each arm
+    found = next(check for check in design_checks(study(frame), ["sex", "age"]) if check.name == "missing covariates")
+    assert found.passed is False
+    assert found.table[["covariate", "control", "treatment"]].values.tolist() == [["sex", 0, 30], ["age", 20, 20]]
+    p = chi2.sf(2 * 15**2 / 15 + 2 * 15**2 / 385, df=1)  # as above; Holm doubles the smaller of two
+    assert found.estimate == pytest.approx(2 * p)
+    assert "sex (0 control, 30 treatment)" in found.text
+
+
+def test_complete_covariates_are_not_checked_for_missing():
+    assert "missing covariates" not in [check.name for check in design_checks(study(people()), ["sex", "age"])]
+
+
 def test_few_at_the_edges_pass():
     found = edges(counted([10, 40, 40, 10], [10, 30, 30, 25, 5]))
     assert found.passed is True

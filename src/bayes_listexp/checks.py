@@ -38,6 +38,8 @@ def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list
     Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so.
     """
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
+    if any(study.table[name].isna().any() for name in covariates):
+        checks.insert(1, missing_covariates(study, covariates))
     return checks + ([balance(study, covariates)] if covariates else [])
 
 
@@ -55,6 +57,23 @@ def missing_by_arm(study: ListExperiment) -> Check:
     text = (f"{absent[0]} answers ({shares[0]:.1%}) are missing in the control arm and {absent[1]} ({shares[1]:.1%}) in the "
             f"treatment arm (chi-squared test of equal shares, p = {p:.2g}).")
     return Check("missing answers", question, p >= LEVEL, shares[1] - shares[0], table, text)
+
+
+def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Check:
+    """Whether covariates are missing equally often in both arms (they are asked of both alike), Holm-adjusted."""
+    rows = []
+    for name in [name for name in covariates if study.table[name].isna().any()]:
+        counts = study.table.groupby([study.table[name].isna(), "_treated"])["_n"].sum().unstack(fill_value=0)
+        p = float(chi2_contingency(counts, correction=False).pvalue) if counts.shape == (2, 2) else 1.0
+        absent = counts.loc[True]
+        rows.append((name, int(absent.get(False, 0)), int(absent.get(True, 0)), p))
+    table = pd.DataFrame(rows, columns=["covariate", "control", "treatment", "p"])
+    table["p adjusted"] = _holm(table["p"].to_numpy())
+    worst = float(table["p adjusted"].min())
+    named = ", ".join(f"{r.covariate} ({r.control} control, {r.treatment} treatment)" for r in table.itertuples())
+    text = f"Missing: {named}; chi-squared tests of equal shares, smallest Holm-adjusted p = {worst:.2g}."
+    question = "Are covariates missing equally often in both arms?"
+    return Check("missing covariates", question, worst >= LEVEL, worst, table, text)
 
 
 def edges(study: ListExperiment) -> Check:

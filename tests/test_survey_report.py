@@ -1,0 +1,150 @@
+"""The report on any fitted survey: with and without waves, weights and a frame; and runs that are recognised when unchanged."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayes_listexp import batch
+from bayes_listexp.batch import load_tree, run_spec
+from bayes_listexp.checks import converged
+from bayes_listexp.errors import InputError
+from bayes_listexp.estimates import change, prevalence, summarise
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.fitting import fit
+from bayes_listexp.report import render_report
+from bayes_listexp.spec import read_spec
+from bayes_listexp.survey_report import result_tables, survey_report
+from bayes_listexp.survey_results import Survey
+
+HOSTILE = "<script>alert('Қазақ')</script>"
+
+
+def people(n=600):
+    rng = np.random.default_rng(11)
+    frame = pd.DataFrame({"arm": np.arange(n) % 2, "group": rng.choice(["a", HOSTILE], n), "w": rng.uniform(0.5, 2, n),
+                          "wave": np.where(np.arange(n) < n / 2, "first", "second"), "children": rng.integers(0, 3, n)})
+    frame["y"] = rng.binomial(3, 0.5, n) + (rng.random(n) < 0.4) * frame["arm"]
+    frame.loc[::97, "group"] = None
+    return frame
+
+
+def study(**roles):
+    made = ListExperiment.from_frame(people(), answer="y", arm="arm", J=3, **roles)
+    return made.described(sensitive_item=f"item {HOSTILE}", name="made up")
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return study(covariates=["group", "children"])
+
+
+@pytest.fixture(scope="module")
+def plain_tree(plain):
+    return fit(plain, trait="1 + group", groups=["children"], response="liars", method="map", seed=3)
+
+
+def test_a_survey_without_waves_weights_or_frame(plain, plain_tree):
+    report = survey_report(Survey(plain, plain_tree, f"Title {HOSTILE}", by=["group", "children"]))
+    page = render_report(report)
+    assert [section.id for section in report.sections] == ["data", "design", "support", "model-checks", "priors", "methods"]
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r'(src|href)="http', page)
+    row = summarise(prevalence(plain_tree)).iloc[0]
+    assert f"{100 * row['median']:.0f} %" in report.headline
+
+
+def test_a_quick_look_says_so_in_red(plain, plain_tree):
+    report = survey_report(Survey(plain, plain_tree, "Title"))
+    assert report.alarm is not None
+    assert "normal approximation" in report.alarm
+    assert not converged(plain_tree)
+
+
+def test_what_was_excluded_is_in_the_report(plain, plain_tree):
+    report = survey_report(Survey(plain, plain_tree, "Title"))
+    tables = {block.name: block for section in report.sections for block in section.blocks if block.kind == "table"}
+    excluded = tables["exclusions"].frame
+    assert excluded["reason"].tolist() == ["covariate missing: group"]
+    assert int(excluded[["control", "treatment"]].to_numpy().sum()) == people()["group"].isna().sum()
+
+
+def test_lapse_probabilities_are_in_the_regression_table(plain, plain_tree):
+    coefficients = next(t for t in result_tables(Survey(plain, plain_tree, "Title")) if t.name == "coefficients")
+    assert {"trait", "control", "lapse floor", "lapse ceiling"} <= set(coefficients.frame["part"])
+
+
+def test_waves_with_weights_a_frame_and_a_level_without_respondents():
+    frame = pd.DataFrame({"group": ["a", HOSTILE, "nobody"], "N": [50, 40, 10]})
+    made = study(covariates=["group"], wave="wave", weights="w", population=frame)
+    tree = fit(made, trait="1 + (1|group)", method="map", seed=3)
+    other = fit(made, trait="1 + (1|group)", dependence="none", method="map", seed=3)
+    survey = Survey(made, tree, "Title", by=["group"], waves=("first", "second"), alternatives={"no dependence": other})
+    report = survey_report(survey)
+    render_report(report)
+    tables = {block.name: block for section in report.sections for block in section.blocks if block.kind == "table"}
+    assert tables["unsampled"].frame.values.tolist() == [["group", "nobody", 0.1]]
+    moved = summarise(change(tree, "first", "second")["change"]).iloc[0]
+    assert tables["change-all"].frame["median"].iloc[0] == pytest.approx(moved["median"])
+    assert set(tables["models"].frame["model"]) == {"this report's model", "no dependence"}
+    assert tables["support-group"].frame["n"].isna().sum() == 2  # the level without respondents, in both waves
+
+
+SPEC = """
+title = "A quick look"
+[data]
+file = "people.csv"
+answer = "y"
+arm = "arm"
+J = 3
+covariates = ["group"]
+[model]
+trait = "1 + group"
+[sample]
+method = "map"
+seed = {seed}
+[report]
+by = ["group"]
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    path = tmp_path / "quick.toml"
+    path.write_text(SPEC.format(seed=1), encoding="utf-8")
+    return path
+
+
+def test_a_run_writes_its_folder_and_is_not_repeated(spec, tmp_path, monkeypatch):
+    run = run_spec(read_spec(spec), tmp_path / "out")
+    assert not run.converged  # a quick look
+    names = {p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()}
+    assert {"fit.nc", "report.html", "spec.toml", "summary.json", "tables/support-group.csv", "tables/support-group.tex",
+            "figures/support-all.svg"} <= names
+    assert json.loads((run.folder / "summary.json").read_text())["converged"] is False
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["quick"]  # no temporary folder is left
+    first = (run.folder / "report.html").read_bytes()
+
+    monkeypatch.setattr(batch, "fit", lambda *a, **k: pytest.fail("an unchanged run was fitted again"))
+    run_spec(read_spec(spec), tmp_path / "out")
+    assert (run.folder / "report.html").read_bytes() == first
+
+
+def test_a_changed_spec_is_fitted_again(spec, tmp_path):
+    folder = run_spec(read_spec(spec), tmp_path / "out", report=False).folder
+    before = load_tree(folder)["posterior"]["trait_intercept"].to_numpy()
+    spec.write_text(SPEC.format(seed=2), encoding="utf-8")
+    run_spec(read_spec(spec), tmp_path / "out", report=False)
+    assert not np.array_equal(load_tree(folder)["posterior"]["trait_intercept"].to_numpy(), before)
+
+
+def test_a_truncated_result_is_refused_by_name(spec, tmp_path):
+    folder = run_spec(read_spec(spec), tmp_path / "out", report=False).folder
+    content = (folder / "fit.nc").read_bytes()
+    (folder / "fit.nc").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"fit\.nc: not a readable fit"):
+        load_tree(folder)

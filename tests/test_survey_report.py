@@ -14,9 +14,9 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import change, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
-from bayes_listexp.report import render_report
+from bayes_listexp.report import render_report, tables_of
 from bayes_listexp.spec import read_spec
-from bayes_listexp.survey_report import result_tables, survey_report
+from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey
 
 HOSTILE = "<script>alert('Қазақ')</script>"
@@ -73,7 +73,7 @@ def test_what_was_excluded_is_in_the_report(plain, plain_tree):
 
 
 def test_lapse_probabilities_are_in_the_regression_table(plain, plain_tree):
-    coefficients = next(t for t in result_tables(Survey(plain, plain_tree, "Title")) if t.name == "coefficients")
+    coefficients = next(t for t in tables_of(survey_report(Survey(plain, plain_tree, "Title"))) if t.name == "coefficients")
     assert {"trait", "control", "lapse floor", "lapse ceiling"} <= set(coefficients.frame["part"])
 
 

@@ -24,13 +24,11 @@ from bayes_listexp.published.audit import audit
 from bayes_listexp.published.audit_answers import audit_shares
 from bayes_listexp.published.model import fit_published
 from bayes_listexp.published.table import total_only
-from bayes_listexp.published_report import Published, published_report
-from bayes_listexp.published_report import result_tables as published_tables
-from bayes_listexp.report import Report, render_report
+from bayes_listexp.published_report import Published, audit_table, published_report
+from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
 from bayes_listexp.stored import PACKAGES, fact
-from bayes_listexp.survey_report import result_tables as survey_tables
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey
 from bayes_listexp.tables import Table, to_csv, to_latex
@@ -128,7 +126,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         "converged": page.alarm is None,
         "exclusions": fact(trees["fit"], "exclusions"),
     }
-    return Made(trees, page, survey_tables(survey), summary)
+    return Made(trees, page, tables_of(page), summary)
 
 
 def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
@@ -182,7 +180,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         "converged": page.alarm is None,
         "findings": [f.text for f in findings if not f.passed],
     }
-    return Made(trees, page, published_tables(published), summary)
+    return Made(trees, page, [audit_table(findings), *tables_of(page)], summary)
 
 
 def _claims(spec: Spec, data: Mapping[str, Any]) -> list[Claim]:

@@ -78,14 +78,8 @@ def headline(published: Published) -> str:
     )
 
 
-def result_tables(published: Published) -> list[Table]:
-    """Every table of results, as it stands in the report, for files of their own."""
-    sections = [_support(published), *([_change(published)] if published.later else [])]
-    tables = [block for section in sections for block in section.blocks if isinstance(block, Table)]
-    return [_findings_table(published.findings), *tables]
-
-
-def _findings_table(findings: Sequence[Finding]) -> Table:
+def audit_table(findings: Sequence[Finding]) -> Table:
+    """Every finding of an audit, one row each, for a file of its own."""
     rows = [(f.check, ", ".join(f.rows), "passed" if f.passed else f.severity, f.size, f.text) for f in findings]
     return Table(
         "audit", pd.DataFrame(rows, columns=["check", "rows", "outcome", "size", "text"]), "Audit of the table"

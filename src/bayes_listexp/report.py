@@ -172,6 +172,11 @@ def render_report(report: Report) -> str:
     return page.rstrip() + "\n"
 
 
+def tables_of(report: Report) -> list[Table]:
+    """Every table of the report, in order, for files of their own."""
+    return [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
+
+
 def _figures(report: Report) -> list[Figure]:
     return [b for section in report.sections for b in section.blocks if isinstance(b, Figure)]
 

@@ -37,12 +37,6 @@ def survey_report(survey: Survey) -> Report:
     )
 
 
-def result_tables(survey: Survey) -> list[Table]:
-    """Every table of results, as it stands in the report, for files of their own."""
-    sections = [support_section(survey), *([change_section(survey)] if survey.waves else []), _model(survey)]
-    return [block for section in sections for block in section.blocks if isinstance(block, Table)]
-
-
 def _alarm(survey: Survey) -> str | None:
     if converged(survey.tree):
         return None

@@ -59,15 +59,14 @@ def support_section(survey: Survey) -> Section:
     """Support overall and by every group: a figure and a table each, and the same posterior on other populations."""
     wave = survey.study.wave
     along = [wave] if wave and survey.study.waves else []
-    blocks: list[Block] = [
-        _support_figure(survey, along, "support-all", "Support overall"),
-        _support_table(survey, along, "all"),
-    ]
-    for group in survey.by:
-        blocks.append(_support_figure(survey, [group, *along], f"support-{_id(group)}", f"Support by {group}"))
-        blocks.append(_support_table(survey, [group, *along], group))
+    blocks: list[Block] = []
+    population = ""
+    for group in ("all", *survey.by):
+        draws = estimates.prevalence(survey.tree, by=along if group == "all" else [group, *along])
+        dim = _dim(survey, draws)
+        blocks += [_support_figure(survey, draws, dim, group), _support_table(survey, draws, dim, group)]
+        population = draws.attrs["population"]
     blocks.append(_estimands(survey, along))
-    population = estimates.prevalence(survey.tree).attrs["population"]
     lead = (
         f"Posterior of the share who hold the trait, on the {population}; beside it the difference in means, which uses no "
         "model. Intervals hold 95 % of the posterior probability."
@@ -75,14 +74,13 @@ def support_section(survey: Survey) -> Section:
     return Section("support", "Support", lead, tuple(blocks))
 
 
-def _support_figure(survey: Survey, by: Sequence[str], name: str, title: str) -> Block:
-    draws = estimates.prevalence(survey.tree, by=by)
-    along = survey.study.wave if len(by) > 1 else None
-    table = _dim(survey, by)
+def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Block:
+    title = "Support overall" if group == "all" else f"Support by {group}"
+    by = _by(draws)
     fig = figures.support_by_group(
         draws,
-        table,
-        along=along,
+        dim,
+        along=survey.study.wave if len(by) > 1 else None,
         sort=len(by) > 1,
         title=title,
         subtitle=f"{survey.study.sensitive_item}; posterior median, 50 % and 95 % intervals",
@@ -90,12 +88,12 @@ def _support_figure(survey: Survey, by: Sequence[str], name: str, title: str) ->
     )
     weights = " with survey weights" if survey.study.weighted else ""
     caption = f"{title}. The difference in means{weights} is not cut off at 0 or 100 %."
-    return figure(fig, name=name, caption=caption, synthetic=survey.study.synthetic)
+    return figure(fig, name=f"support-{_id(group)}", caption=caption, synthetic=survey.study.synthetic)
 
 
-def _support_table(survey: Survey, by: Sequence[str], group: str) -> Table:
-    rows = estimates.summarise(estimates.prevalence(survey.tree, by=by))
-    rows = _beside(rows, _dim(survey, by), list(by))
+def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
+    by = _by(draws)
+    rows = _beside(estimates.summarise(draws), dim, by)
     columns: list[Any] = [Text(name, name.capitalize()) for name in by]
     columns += [
         Percent("median", "Support"),
@@ -105,7 +103,7 @@ def _support_table(survey: Survey, by: Sequence[str], group: str) -> Table:
         Number("n", "n"),
     ]
     if survey.truth is not None:
-        rows = _with_truth(rows, survey.truth, list(by), survey.study.wave)
+        rows = _with_truth(rows, survey.truth, by, survey.study.wave)
         columns.append(Percent("truth", "True (simulated)"))
     if not by:
         rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
@@ -235,11 +233,15 @@ def _changes(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
     return estimates.change(survey.tree, first, second, by=by)
 
 
-def _dim(survey: Survey, by: Sequence[str]) -> pd.DataFrame:
-    """Difference in means for the groups that have a posterior, as text levels; groups without both arms are left out."""
+def _by(draws: xr.DataArray) -> list[str]:
+    return [str(dim) for dim in draws.dims if dim not in ("chain", "draw")]
+
+
+def _dim(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
+    """Difference in means for the groups that have draws; groups without both arms are left out."""
+    by = _by(draws)
     table = difference_in_means(survey.study, by=by, weighted=survey.study.weighted)
     table = table[table["estimate"].notna() & table["se"].notna()]
-    draws = estimates.prevalence(survey.tree, by=by)
     for name in by:
         table = table[table[name].isin(list(draws[name].to_numpy()))]
     return table.reset_index(drop=True)

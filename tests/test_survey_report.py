@@ -142,6 +142,25 @@ def test_a_changed_spec_is_fitted_again(spec, tmp_path):
     assert not np.array_equal(load_tree(folder)["posterior"]["trait_intercept"].to_numpy(), before)
 
 
+@pytest.mark.parametrize("change", [("J = 3", "J = 4"), ('trait = "1 + group"', 'trait = "1"'),
+                                    ('covariates = ["group"]', 'covariates = ["group"]\nmissing = "level"')])
+def test_a_run_is_only_recognised_for_the_same_study(spec, tmp_path, change):
+    run_spec(read_spec(spec), tmp_path / "out", report=False)
+    spec.write_text(spec.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+    said = []
+    run_spec(read_spec(spec), tmp_path / "out", report=False, say=said.append)
+    assert said == ["quick: fitting ..."]
+
+
+def test_the_study_hash_follows_everything_that_a_fit_depends_on():
+    frame = pd.DataFrame({"group": ["a", HOSTILE], "N": [50, 50]})
+    base = {"covariates": ["group"], "wave": "wave", "population": frame}
+    hashes = [study(**(base | change)).sha256 for change in (
+        {}, {"wave": None}, {"missing": "level"}, {"population": None}, {"population": frame.assign(N=[50, 49])}, {"weights": "w"})]
+    assert len(set(hashes)) == len(hashes)
+    assert study(**base).sha256 == hashes[0]
+
+
 def test_a_truncated_result_is_refused_by_name(spec, tmp_path):
     folder = run_spec(read_spec(spec), tmp_path / "out", report=False).folder
     content = (folder / "fit.nc").read_bytes()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from bayes_listexp import report as reporting
+from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -25,12 +26,13 @@ from bayes_listexp.published.audit_answers import audit_shares
 from bayes_listexp.published.model import fit_published
 from bayes_listexp.published.table import total_only
 from bayes_listexp.published_report import Published, audit_table, published_report
+from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
-from bayes_listexp.survey_results import Survey
+from bayes_listexp.survey_results import Survey, headline
 from bayes_listexp.tables import Table, to_csv, to_latex
 
 Say = Callable[[str], None]
@@ -53,19 +55,20 @@ def run_spec(
     """
     target = out / spec.path.stem
     make = _survey if spec.kind == "survey" else _published
-    trees, page, tables, summary = make(spec, target, progress, say)
+    made = make(spec, target, progress, say)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         folder = Path(scratch) / "run"
         folder.mkdir()
-        for name, tree in trees.items():
+        for name, tree in made.trees.items():
             tree.to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
         (folder / "spec.toml").write_text(spec.text, encoding="utf-8")
-        (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "summary.json").write_text(json.dumps(made.summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if report:
-            _write_report(folder, page, tables)
+            page = made.page()
+            _write_report(folder, page, [*made.tables, *tables_of(page)])
         _replace(folder, target)
-    return Run(target, page.alarm is None)
+    return Run(target, bool(made.summary["converged"]))
 
 
 def load_tree(path: Path) -> xr.DataTree:
@@ -84,10 +87,10 @@ def load_tree(path: Path) -> xr.DataTree:
 
 
 class Made(NamedTuple):
-    """What a spec gives: fits by name, the report, its tables, and a summary."""
+    """What a spec gives: fits by name, how to make the report, tables beside those in it, and a summary."""
 
     trees: dict[str, xr.DataTree]
-    page: Report
+    page: Callable[[], Report]
     tables: list[Table]
     summary: dict[str, Any]
 
@@ -97,7 +100,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     arguments = fit_arguments(spec)
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
-    data = str(study.source["sha256"])
+    data = study.sha256
     trees = {"fit": _fitted("fit", target, _key(data, arguments), partial(fit, study, **arguments), say)}
     alternatives = {}
     for i, alternative in enumerate(settings.get("alternatives", [])):
@@ -118,15 +121,14 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         _command(spec),
     )
     overall = summarise(prevalence(trees["fit"], by=[study.wave] if study.waves and study.wave else ()))
-    page = survey_report(survey)
     summary = {
         "title": spec.title,
-        "headline": page.headline,
+        "headline": headline(survey),
         "prevalence": overall.to_dict("records"),
-        "converged": page.alarm is None,
+        "converged": converged(trees["fit"]),
         "exclusions": fact(trees["fit"], "exclusions"),
     }
-    return Made(trees, page, tables_of(page), summary)
+    return Made(trees, partial(survey_report, survey), [], summary)
 
 
 def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
@@ -173,14 +175,13 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         data.get("sources", []),
         _command(spec),
     )
-    page = published_report(published)
     summary = {
         "title": spec.title,
-        "headline": page.headline,
-        "converged": page.alarm is None,
+        "headline": published_headline(published),
+        "converged": all(converged(tree) for tree in trees.values()),
         "findings": [f.text for f in findings if not f.passed],
     }
-    return Made(trees, page, [audit_table(findings), *tables_of(page)], summary)
+    return Made(trees, partial(published_report, published), [audit_table(findings)], summary)
 
 
 def _claims(spec: Spec, data: Mapping[str, Any]) -> list[Claim]:

@@ -13,10 +13,10 @@ from scipy.stats import chi2_contingency
 
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.predictive import answers_by_arm
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
-PARETO_LIMIT = 0.7
 LEVEL = 0.05
 MANY_AT_THE_EDGE = 0.2
 
@@ -147,7 +147,7 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
 
 
 def fit_checks(tree: xr.DataTree) -> list[Check]:
-    """Checks of a fitted tree: convergence of NUTS, leave-one-out diagnostics, and answers against their prediction."""
+    """Checks of a fitted tree: convergence of NUTS, and answers against their prediction."""
     checks = convergence(tree) if "sample_stats" in tree.children else [_not_sampled()]
     return [*checks, answers_predicted(tree)] if "posterior_predictive" in tree.children else checks
 
@@ -178,14 +178,7 @@ def convergence(tree: xr.DataTree) -> list[Check]:
 
 def answers_predicted(tree: xr.DataTree) -> Check:
     """Whether the observed number of each answer in each arm lies in its 99 % posterior predictive interval."""
-    observed, replicated = tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset()
-    rows = []
-    for arm in ("control", "treatment"):
-        counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
-        predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
-        low, high = np.quantile(predicted, [0.005, 0.995], axis=-1)
-        rows += [(arm, k, int(c), float(lo), float(hi)) for k, (c, lo, hi) in enumerate(zip(counts, low, high, strict=True))]
-    table = pd.DataFrame(rows, columns=["arm", "answer", "n", "lower", "upper"])
+    table = answers_by_arm(tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset(), probability=0.99)
     outside = table[(table["n"] < table["lower"]) | (table["n"] > table["upper"])]
     named = ", ".join(f"{a} answer {k}" for a, k in zip(outside["arm"], outside["answer"], strict=True))
     text = (f"Outside the model's 99 % interval: {named}." if len(outside) else

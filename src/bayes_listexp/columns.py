@@ -134,3 +134,15 @@ def shown_values(column: pd.Series, limit: int = 5) -> str:
     distinct = list(dict.fromkeys(column.tolist()))
     shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in distinct[:limit])
     return shown + (f" and {len(distinct) - limit} more" if len(distinct) > limit else "")
+
+
+def check_ids(frame: pd.DataFrame, ids: str, wave: str | None) -> None:
+    """Refuse ids that are missing or occur twice (in one wave)."""
+    keys = [ids] if wave is None else [ids, wave]
+    twice = frame.duplicated(keys, keep=False) | frame[ids].isna()
+    if twice.any():
+        raise InputError(
+            f"column '{ids}', {rows_where(twice)}: an id is missing or occurs twice"
+            f"{' in one wave' if wave else ''}, found {shown_values(frame[ids][twice])}. "
+            "Remove the duplicates or leave out `ids`."
+        )

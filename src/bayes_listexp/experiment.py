@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_listexp.columns import (
+    check_ids,
     name_rows,
     read_answers,
     read_arms,
@@ -118,7 +120,7 @@ class ListExperiment:
         kept = _covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
-            _check_ids(frame, ids, wave)
+            check_ids(frame, ids, wave)
         parts = _Parts(frame, answer, arm, arms, wave, weights, kept)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
@@ -180,6 +182,21 @@ class ListExperiment:
     def n(self) -> int:
         """Number of respondents with an answer and an arm."""
         return int(self.table["_n"].sum())
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that a fit can depend on: rows as read and coded, J, the wave, what happens to missing, the population.
+
+        ``source["sha256"]`` is of the data file's columns alone; two studies of one file can differ in the rest.
+        """
+        digest = hashlib.sha256(json.dumps([self.J, self.wave, self.missing, list(self.waves)]).encode())
+        for frame in (self.table, self.population):
+            if frame is not None:
+                levels = [(str(name), [str(level) for level in frame[name].cat.categories]) for name in frame.columns
+                          if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+                digest.update(json.dumps([list(map(str, frame.columns)), levels]).encode())
+                digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows of ``table`` with a level in each of ``columns``, and what was excluded for want of one.
@@ -313,17 +330,6 @@ def _covariate_names(
     names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
     wave = roles["wave"]
     return names if wave is None or wave in names else [*names, wave]
-
-
-def _check_ids(frame: pd.DataFrame, ids: str, wave: str | None) -> None:
-    keys = [ids] if wave is None else [ids, wave]
-    twice = frame.duplicated(keys, keep=False) | frame[ids].isna()
-    if twice.any():
-        raise InputError(
-            f"column '{ids}', {rows_where(twice)}: an id is missing or occurs twice"
-            f"{' in one wave' if wave else ''}, found {shown_values(frame[ids][twice])}. "
-            "Remove the duplicates or leave out `ids`."
-        )
 
 
 def _exclude(

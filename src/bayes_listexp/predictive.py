@@ -93,13 +93,14 @@ def observed_answers(plan: Blueprint) -> xr.Dataset:
     return xr.Dataset({**out, "pattern_n": ("pattern", observed.n)}, coords=observed.coords())
 
 
-def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset) -> pd.DataFrame:
-    """Observed number of answers beside their predictive mean and 95 % interval: one row per arm and answer."""
+def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset, *, probability: float = 0.95) -> pd.DataFrame:
+    """Observed number of answers beside their predictive mean and equal-tailed interval: one row per arm and answer."""
+    tail = (1 - probability) / 2
     rows = []
     for arm in ARMS:
         counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
         predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
-        low, high = np.quantile(predicted, [0.025, 0.975], axis=-1)
+        low, high = np.quantile(predicted, [tail, 1 - tail], axis=-1)
         rows += [
             (arm, k, int(c), float(predicted[k].mean()), float(low[k]), float(high[k])) for k, c in enumerate(counts)
         ]

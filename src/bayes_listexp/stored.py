@@ -42,7 +42,7 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "exclusions": plan.cells.exclusions.to_dict("records"),
         "versions": {p: version(p) for p in PACKAGES},
     }
-    digest = hashlib.sha256(json.dumps([described, facts["source"], facts["arguments"]], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([described, study.sha256, facts["arguments"]], sort_keys=True).encode())
     return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()} | {
         "J": plan.J,
         "wave": study.wave or "",

@@ -15,9 +15,10 @@ import pandas as pd
 from scipy.special import expit
 
 from bayes_listexp import ListExperiment
-from bayes_listexp.model import Specification, blueprint, build_model
+from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Sampler, compile_density, sample_nuts
 from bayes_listexp.simulate import draw_answers
+from bayes_listexp.specification import Specification, blueprint
 
 J = 4
 COVARIATES = ("a", "b", "c", "d")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import comb, exp, gamma, log
+from math import comb, exp, gamma, log, prod
 
 
 def sigmoid(x: float) -> float:
@@ -11,7 +11,7 @@ def sigmoid(x: float) -> float:
 
 
 def count_pmf(counts: str, eta: float, parameter, J: int) -> list[float]:
-    """P(count); ``parameter`` is the overdispersion, the dispersion, or the log-weights beyond the binomial's."""
+    """P(count); ``parameter`` is the overdispersion, the dispersion, the items' offsets, or the log-weights beyond the binomial's."""
     if counts == "beta_binomial":
         h, r = sigmoid(eta), parameter
         a, b = h * (1 - r) / r, (1 - h) * (1 - r) / r
@@ -20,6 +20,11 @@ def count_pmf(counts: str, eta: float, parameter, J: int) -> list[float]:
             return gamma(x) * gamma(y) / gamma(x + y)
 
         return [comb(J, k) * beta(k + a, J - k + b) / beta(a, b) for k in range(J + 1)]
+    if counts == "poisson_binomial":  # every subset of the items
+        h, out = [sigmoid(eta + offset) for offset in parameter], [0.0] * (J + 1)
+        for applies in product((0, 1), repeat=J):
+            out[sum(applies)] += prod(p if one else 1 - p for p, one in zip(h, applies, strict=True))
+        return out
     extra = parameter if counts == "softmax" else [0.0] * (J + 1)
     power = parameter if counts == "com_binomial" else 1.0
     weights = [exp(power * log(comb(J, k)) + extra[k] + k * eta) for k in range(J + 1)]
@@ -46,6 +51,17 @@ def said(response: str, count: int, trait: int, treated: int, J: int, q: dict[st
     if response == "top_coded":
         answers[truth] += 1 - q["top"]
         answers[top] += q["top"]
+        return answers
+    if response == "bottom_coded":
+        answers[truth] += 1 - q["bottom"]
+        answers[0] += q["bottom"]
+        return answers
+    if response == "careless":
+        answers[truth] += 1 - q["careless"]
+        return [p + q["careless"] / (top + 1) for p in answers]
+    if response == "deflated" and treated and trait:
+        answers[truth] += 1 - q["deflation"]
+        answers[count] += q["deflation"]
         return answers
     if response == "uniform":
         e = q["random_treatment"] if treated else q["random_control"]

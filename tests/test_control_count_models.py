@@ -5,9 +5,10 @@ import pytest
 from scipy.special import expit
 
 from bayes_listexp import ListExperiment, compare, difference_in_means, fit
-from bayes_listexp.model import Specification, blueprint, build_model
+from bayes_listexp.model import build_model
 from bayes_listexp.sampling import compile_density, find_mode
 from bayes_listexp.spec import bundled
+from bayes_listexp.specification import Specification, blueprint
 from benchmarks.control_count_models import MODELS, TRUTHS, expected_study, prevalence_at_mode
 
 STUDIES = {"eady2017-gender": 4, "kuklinski1997-black-family": 3, "accg2015-list3": 4}

@@ -28,6 +28,8 @@ PARAMETER = {"binomial": None, "beta_binomial": 0.23, "com_binomial": 1.7, "soft
 def _parameter(counts, J):
     if counts == "softmax":
         return np.array([[0.4, -0.3, 0.7, 0.1, -0.5][: J + 1], [0.1, 0.2, -0.6, 0.5, 0.3][: J + 1]])
+    if counts == "poisson_binomial":
+        return np.array([0.9, -1.4, 0.6, -0.1][:J])
     return PARAMETER[counts]
 
 
@@ -43,8 +45,8 @@ def engine():
             trait, logits = pt.dvector(), {name: pt.dvector() for name in lapses}
             eta = pt.dmatrix()
             parameter = _parameter(counts, J)
-            pmf = FAMILIES[counts].pmf(eta, parameter if counts == "softmax" else pt.as_tensor(parameter or 0.0), J)
-            p = answer_probabilities(state_probabilities(trait, pmf), report_tables(lapses, J), logits)
+            pmf = FAMILIES[counts].pmf(eta, pt.as_tensor(0.0 if parameter is None else parameter), J)
+            p = answer_probabilities(state_probabilities(trait[:, None], pmf), report_tables(lapses, J), logits)
             inputs = [trait, eta, *logits.values()]
             total = answer_log_likelihood(pt.ones_like(p), p).sum()
             made[key] = pytensor.function(inputs, [p, *pytensor.grad(total, inputs)], mode="FAST_COMPILE")
@@ -139,8 +141,8 @@ def test_overlapping_lapses_are_refused():
 
 def test_rule_off_the_list_is_refused():
     with pytest.raises(InputError, match="answers 4 at count 3, trait 1, control arm"):
-        rule_table(lambda count, trait, treated, J: count + trait, 3, treated=0)
-    assert rule_table(truthful_rule, 3, treated=1)[1, 3].tolist() == [0, 0, 0, 0, 1]
+        rule_table(lambda count, trait, treated, J: count + trait, 3, "control")
+    assert rule_table(truthful_rule, 3, "treatment")[1, 3].tolist() == [0, 0, 0, 0, 1]
 
 
 def test_unknown_names_are_refused():

@@ -13,9 +13,10 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import prevalence
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
-from bayes_listexp.model import Specification, blueprint, build_model
+from bayes_listexp.model import build_model
 from bayes_listexp.priors import DEFAULTS, Prior, flat, logit_variable, parse_prior, resolve
 from bayes_listexp.sampling import compile_density, find_mode
+from bayes_listexp.specification import Specification, blueprint
 
 RNG = np.random.default_rng(11)
 
@@ -81,7 +82,7 @@ def test_priors_that_cannot_be_used(text, message):
 
 def test_overrides_take_the_place_of_defaults():
     made = resolve(
-        {"trait_sd": "HalfNormal(0.2)", "lapse_floor": Prior("Beta", (1, 4))}, {"floor": Prior("Normal", (-2, 1))}
+        {"trait_sd": "HalfNormal(0.2)", "lapse_floor": Prior("Beta", (1, 4))}, {"lapse_floor": Prior("Normal", (-2, 1))}
     )
     assert made["trait_sd"] == Prior("HalfNormal", (0.2,))
     assert made["lapse_floor"] == Prior("Beta", (1, 4))
@@ -89,8 +90,8 @@ def test_overrides_take_the_place_of_defaults():
     with pytest.raises(
         InputError, match="priors: 'trait_sigma' is not a parameter; there are: trait_intercept, .*lapse_floor"
     ):
-        resolve({"trait_sigma": "HalfNormal(0.2)"}, {"floor": Prior("Normal", (-2, 1))})
-    assert set(flat({"floor": Prior("Normal", (-2, 1))}).values()) == {Prior("Flat", ())}
+        resolve({"trait_sigma": "HalfNormal(0.2)"}, {"lapse_floor": Prior("Normal", (-2, 1))})
+    assert set(flat({"lapse_floor": Prior("Normal", (-2, 1))}).values()) == {Prior("Flat", ())}
 
 
 def test_priors_reach_the_model():

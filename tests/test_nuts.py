@@ -7,8 +7,9 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
 from bayes_listexp import ListExperiment, fit, loo, prevalence
-from bayes_listexp.model import Specification, blueprint, build_model
+from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Sampler, compile_density, sample_nuts
+from bayes_listexp.specification import Specification, blueprint
 
 FORMULA = "1 + south + age + male + college"
 GROUPS = {

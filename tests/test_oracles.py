@@ -8,7 +8,8 @@ from scipy.special import expit
 
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
-from bayes_listexp.model import Specification, blueprint, build_model
+from bayes_listexp.model import build_model
+from bayes_listexp.specification import Specification, blueprint
 from conftest import SHARED
 
 RACE = "1 + south + age + male + college"

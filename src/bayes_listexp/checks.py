@@ -46,9 +46,9 @@ def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list
 def missing_by_arm(study: ListExperiment) -> Check:
     """Whether answers are missing more often in one arm: refusal that depends on the list biases every estimate."""
     question = "Are answers missing equally often in both arms?"
-    rows = study.exclusions[study.exclusions["reason"] == "answer missing"]
+    rows = study.exclusions[study.exclusions["reason"].str.startswith("answer missing")]
     absent = [int(rows["control"].sum()), int(rows["treatment"].sum())]
-    present = [int(study.table.loc[study.table["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
+    present = [int(study.listed.loc[study.listed["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
     table = pd.DataFrame({"arm": ["control", "treatment"], "answered": present, "missing": absent})
     shares = [m / (m + p) for m, p in zip(absent, present, strict=True)]
     if not sum(absent):
@@ -63,7 +63,7 @@ def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Chec
     """Whether covariates are missing equally often in both arms (they are asked of both alike), Holm-adjusted."""
     rows = []
     for name in [name for name in covariates if study.table[name].isna().any()]:
-        counts = study.table.groupby([study.table[name].isna(), "_treated"])["_n"].sum().unstack(fill_value=0)
+        counts = study.listed.groupby([study.listed[name].isna(), "_treated"])["_n"].sum().unstack(fill_value=0)
         p = float(chi2_contingency(counts, correction=False).pvalue) if counts.shape == (2, 2) else 1.0
         absent = counts.loc[True]
         rows.append((name, int(absent.get(False, 0)), int(absent.get(True, 0)), p))
@@ -91,7 +91,7 @@ def edges(study: ListExperiment) -> Check:
 
 def dispersion(study: ListExperiment) -> Check:
     """Variance of the control counts against the binomial's at the same mean (what a binomial model would assume)."""
-    rows = study.table[~study.table["_treated"]]
+    rows = study.listed[~study.listed["_treated"]]
     n, y = rows["_n"].to_numpy(dtype=float), rows["_answer"].to_numpy(dtype=float)
     mean = float((n * y).sum() / n.sum())
     variance = float((n * (y - mean) ** 2).sum() / (n.sum() - 1)) if n.sum() > 1 else float("nan")
@@ -129,7 +129,7 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
     """Whether covariates are distributed alike in both arms, as random assignment makes them."""
     rows = []
     for name in covariates:
-        counts = study.table.assign(_g=_grouping(study, name)).groupby(["_g", "_treated"], observed=True)["_n"].sum().unstack(fill_value=0)
+        counts = study.listed.assign(_g=_grouping(study, name)).groupby(["_g", "_treated"], observed=True)["_n"].sum().unstack(fill_value=0)
         counts = counts[counts.sum(axis=1) > 0]
         if counts.shape == (len(counts), 2) and len(counts) > 1:
             rows.append((name, float(chi2_contingency(counts, correction=False).pvalue)))

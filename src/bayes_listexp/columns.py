@@ -41,8 +41,10 @@ def read_numbers(column: pd.Series, name: str) -> pd.Series:
     return numbers
 
 
-def read_answers(column: pd.Series, name: str, treated: pd.Series, J: int) -> pd.Series:
-    """Whole numbers 0..J in the control arm and 0..J + 1 in the treatment arm, missing as NaN."""
+def read_answers(
+    column: pd.Series, name: str, treated: pd.Series, J: int, padded: pd.Series | None = None
+) -> pd.Series:
+    """Whole numbers 0..J in the control arm and 0..J + 1 in the treatment arm or on a ``padded`` list, missing as NaN."""
     numbers = read_numbers(column, name)
     broken = numbers.notna() & (numbers % 1 != 0)
     if broken.any():
@@ -51,7 +53,8 @@ def read_answers(column: pd.Series, name: str, treated: pd.Series, J: int) -> pd
             f"found {shown_values(column[broken])}. Correct the values or mark them as missing."
         )
     for arm, label, top in ((False, "control", J), (True, "treatment", J + 1)):
-        outside = (treated == arm).fillna(False).astype(bool) & numbers.notna() & ((numbers < 0) | (numbers > top))
+        longest = top if padded is None else top + padded.astype(int)
+        outside = (treated == arm).fillna(False).astype(bool) & numbers.notna() & ((numbers < 0) | (numbers > longest))
         if outside.any():
             raise InputError(
                 f"column '{name}', {rows_where(outside)}: with J = {J} the {label} arm answers 0 to {top}, "
@@ -84,6 +87,62 @@ def read_arms(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.
             )
     keys = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
     return (keys == treatment).astype("boolean").where(column.notna(), pd.NA)
+
+
+def read_items(
+    column: pd.Series, name: str, control: Any, treatments: Sequence[Any]
+) -> tuple[pd.Series, pd.Series]:
+    """Treatment arms with a sensitive item each: who is treated (nullable boolean), and the item of each row.
+
+    Rows of the control arm, and those whose arm is missing, stand under the first item, which nothing is concluded from.
+    """
+    keys = [value_key(value) for value in treatments]
+    if len(keys) < 2 or len({*keys, value_key(control)}) < len(keys) + 1:
+        raise InputError(
+            f"column '{name}': arms = ({control!r}, {list(treatments)!r}) must name the control value and at least two "
+            "treatment values, all different."
+        )
+    given = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
+    strange = column.notna() & ~given.isin([*keys, value_key(control)])
+    if strange.any():
+        raise InputError(
+            f"column '{name}', {rows_where(strange)}: found {shown_values(column[strange])} beside the arms "
+            f"{control!r} and {', '.join(repr(value) for value in treatments)}. Name every arm, or mark other values as missing."
+        )
+    absent = [value for value, key in zip(treatments, keys, strict=True) if key not in set(given)]
+    if absent:
+        raise InputError(f"column '{name}': nobody is in the arm {absent[0]!r}. Leave it out of `arms`.")
+    labels = dict(zip(keys, map(str, treatments), strict=True))
+    item = given.map(labels).fillna(str(treatments[0]))
+    treated = given.isin(keys).astype("boolean").where(column.notna(), pd.NA)
+    return treated, item.astype(pd.CategoricalDtype([str(value) for value in treatments]))
+
+
+def read_flags(column: pd.Series, name: str) -> pd.Series:
+    """A column of 0/1, False/True or missing (which is 0) as booleans."""
+    given = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else "0")
+    strange = ~given.isin(["0", "1", "false", "true"])
+    if strange.any():
+        raise InputError(f"column '{name}', {rows_where(strange)}: must be 0 or 1, found {shown_values(column[strange])}.")
+    return given.isin(["1", "true"])
+
+
+def read_choice(column: pd.Series, name: str, coding: Any) -> pd.Series:
+    """Codes of a closed question as floats: ``coding`` maps each code to the value, or values, that mean it; missing is NaN."""
+    codes = {
+        value_key(value): float(code)
+        for code, values in coding.items()
+        for value in (values if isinstance(values, (list, tuple)) else [values])
+        if value is not None
+    }
+    given = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
+    strange = column.notna() & ~given.isin(codes)
+    if strange.any():
+        raise InputError(
+            f"column '{name}', {rows_where(strange)}: found {shown_values(column[strange])}, which is none of the answers "
+            f"{', '.join(codes)}. Say what these values mean, or mark them as missing."
+        )
+    return given.map(codes).astype(float)
 
 
 def value_key(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
+from scipy.linalg import helmert
 
 from bayes_listexp.errors import InputError
 
@@ -16,7 +17,8 @@ class Family(NamedTuple):
     """A family: ``pmf(eta, parameter, J)`` and the name of its one parameter beside the linear predictor, or None.
 
     ``eta`` is (..., cell, trait), the result (..., cell, trait, count), with a trait axis of length 1 if the count does
-    not depend on the trait. The parameter is (...); a departure from the binomial is (..., trait, count).
+    not depend on the trait. The parameter is (...); a departure from the binomial is (..., cell, trait, count), the items'
+    logits relative to their mean are (..., item).
     """
 
     pmf: Callable[[Any, Any, int], Any]
@@ -62,8 +64,8 @@ def com_binomial(eta: Any, parameter: Any, J: int) -> Any:
 
 
 def softmax(eta: Any, parameter: Any, J: int) -> Any:
-    """Any pmf on 0..J, tilted by ``eta``: the binomial's log weights plus ``parameter`` (..., trait, count), the departure."""
-    return _tilted(eta, log_choose(J) + parameter[..., None, :, :], J)
+    """Any pmf on 0..J, tilted by ``eta``: the binomial's log weights plus ``parameter``, the departure."""
+    return _tilted(eta, log_choose(J) + parameter, J)
 
 
 def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:
@@ -88,11 +90,31 @@ def beta_binomial(eta: Any, parameter: Any, J: int) -> Any:
     )
 
 
+def poisson_binomial(eta: Any, parameter: Any, J: int) -> Any:
+    """J independent items of different popularity, logits ``eta`` + ``parameter`` (..., item): the sum of J coin tosses.
+
+    Adds one item after the other, so every term is a product of probabilities and none is a difference.
+    """
+    pmf = pt.ones_like(eta)[..., None]
+    for item in range(J):
+        logit = eta + parameter[..., None, None, item]
+        none, one = pt.sigmoid(-logit)[..., None], pt.sigmoid(logit)[..., None]
+        edge = pt.zeros_like(eta)[..., None]
+        pmf = pt.concatenate([pmf * none, edge], axis=-1) + pt.concatenate([edge, pmf * one], axis=-1)
+    return pmf
+
+
+def item_basis(J: int) -> np.ndarray:
+    """Orthonormal directions in which J item logits differ from their mean, shape (J - 1, item)."""
+    return helmert(J)
+
+
 FAMILIES = {
     "softmax": Family(softmax, "control_shape"),
     "binomial": Family(binomial, None),
     "beta_binomial": Family(beta_binomial, "control_overdispersion"),
     "com_binomial": Family(com_binomial, "control_dispersion"),
+    "poisson_binomial": Family(poisson_binomial, "control_item"),
 }
 
 

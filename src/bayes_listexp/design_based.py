@@ -35,6 +35,7 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     if weighted and not study.weighted:
         raise InputError("weighted = True: the study has no survey weights.")
     table, _ = study.complete(by)
+    table = table[table["_answer"] >= 0]
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     rows = [[*(key if isinstance(key, tuple) else (key,)), *_one(group, weighted, probability)] for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])

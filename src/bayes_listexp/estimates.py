@@ -13,8 +13,8 @@ from scipy.special import expit
 from bayes_listexp import formulas, predictive, stored
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import conform
-from bayes_listexp.model import Blueprint
 from bayes_listexp.population import COUNT, average, check_frame, grouping
+from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
 type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
 
@@ -55,23 +55,28 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
     """
     by = _names(by)
     plan = _plan(tree)
+    given = _with_item_seen(plan, predictive.trait_given_answer(plan, tree["posterior"].to_dataset()))
     observed = predictive.patterns(plan)
-    rows = plan.cells.frame.iloc[observed.cell].reset_index(drop=True)
-    draws = _flat(predictive.trait_given_answer(plan, tree["posterior"].to_dataset()).to_numpy())
-    return _grouped(tree, draws, Target(rows, observed.n.astype(float), "respondents"), by)
+    seen = given["pattern_number"].to_numpy()
+    rows = plan.cells.frame.iloc[observed.cell[seen]].reset_index(drop=True)
+    return _grouped(tree, _flat(given.to_numpy()), Target(rows, observed.n[seen].astype(float), "respondents"), by)
 
 
 def trait_probability(tree: xr.DataTree) -> xr.DataArray:
-    """P(trait = 1 | answer, arm, x) for every observed pattern: dims (chain, draw, pattern).
+    """P(trait = 1 | all that was observed, x) for every observed pattern: dims (chain, draw, pattern).
 
-    Coordinates are the pattern's ``cell``, ``arm``, ``answer``, number of respondents ``n``, and covariates; a covariate
-    with one of these names is called, say, "n (covariate)".
+    Coordinates are the pattern's ``cell``, ``arm``, ``answer``, what instruments observed (say ``direct``: 0 no, 1 yes), number
+    of respondents ``n``, and covariates; a covariate with one of these names is called, say, "n (covariate)". Where the direct
+    answer is "no" this is the probability of lying, where it is "yes" one minus it is that of a false confession. With
+    several sensitive items the control arm, who saw none, is left out.
     """
     plan = _plan(tree)
     observed = predictive.patterns(plan)
-    draws = predictive.trait_given_answer(plan, tree["posterior"].to_dataset())
-    rows = plan.cells.frame.iloc[observed.cell]
-    draws = draws.assign_coords(n=("pattern", observed.n))
+    draws = _with_item_seen(plan, predictive.trait_given_answer(plan, tree["posterior"].to_dataset()))
+    seen = draws["pattern_number"].to_numpy()
+    draws = draws.drop_vars("pattern_number")
+    rows = plan.cells.frame.iloc[observed.cell[seen]]
+    draws = draws.assign_coords(n=("pattern", observed.n[seen]))
     taken = {*draws.dims, *draws.coords}
     return draws.assign_coords({f"{name} (covariate)" if name in taken else name:
                                 ("pattern", rows[name].astype(object).to_numpy()) for name in rows.columns})
@@ -128,6 +133,53 @@ def contrast(tree: xr.DataTree, column: str, first: Any, second: Any, *, by: str
     return _grouped(tree, chances[1] - chances[0], target, _names(by)).assign_attrs(population=target.name)
 
 
+def observed_by(
+    tree: xr.DataTree, instrument: str, *, by: str | Sequence[str] = (), population: Population = None
+) -> xr.Dataset:
+    """What an instrument says beside the list, on a stated population: one variable per estimate, dims (chain, draw, *by).
+
+    Which estimates there are the instrument decides; each variable's attribute ``label`` says what it is. Shares are 0 to 1.
+    Ratios are of population averages, draw by draw. ``population`` as in :func:`prevalence`.
+
+    Raises
+    ------
+    InputError : the fit has no such instrument, or a column that the population does not have.
+    """
+    by = _names(by)
+    plan = _plan(tree)
+    known = {i.name: i for i in plan.instruments}
+    if instrument not in known:
+        raise InputError(f"the fit has no instrument '{instrument}'; it has: {', '.join(known) or 'none'}.")
+    target = target_population(tree, plan, population)
+    _known(target, by)
+    chunks: dict[str, list[np.ndarray]] = {}
+    index = None
+    for chances, told in predictive.of_population(plan, tree["posterior"].to_dataset(), target.frame, instrument):
+        for name, values in known[instrument].parts(chances, told).items():
+            averaged, index = _averaged(values, target, by)
+            chunks.setdefault(name, []).append(averaged)
+    estimates = known[instrument].combine({name: np.concatenate(values) for name, values in chunks.items()})
+    labels = known[instrument].labels()
+    out = {name: _labelled(tree, values, index, by).assign_attrs(label=labels[name]) for name, values in estimates.items()}
+    return xr.Dataset(out).assign_attrs(population=target.name)
+
+
+def misreporting(
+    tree: xr.DataTree, *, instrument: str = "direct", by: str | Sequence[str] = (), population: Population = None
+) -> xr.Dataset:
+    """Who hides what from the direct question: draws of ``prevalence``, ``direct`` (yes of those who answer),
+    ``sensitivity_bias`` (prevalence minus direct), ``liars`` and ``false_confessions`` (shares of all), ``lie_rate`` and
+    ``false_confession_rate`` (of those with, without the trait), and of refusals by trait if some refused (Eady 2017).
+
+    Dims (chain, draw, *by), in probabilities. Individual probabilities of lying are :func:`trait_probability`'s.
+
+    Raises
+    ------
+    InputError : the fit has no direct question of this name.
+    """
+    return observed_by(tree, instrument, by=by, population=population)
+
+
 def summarise(draws: xr.DataArray, *, probability: float = 0.95) -> pd.DataFrame:
     """One row per group: mean, sd, median, the equal-tailed interval (``lower``, ``upper``) and P(below 0)."""
     stacked = draws.transpose("chain", "draw", ...)
@@ -151,9 +203,9 @@ def target_population(tree: xr.DataTree, plan: Blueprint, population: Population
     kept = stored.population_of(tree)
     choice = population or ("sample" if kept is None else "frame")
     if choice == "sample":
-        return Target(plan.cells.frame, plan.cells.n.astype(float), "sample")
+        return _every_item(plan, Target(plan.cells.frame, plan.cells.n.astype(float), "sample"))
     if choice == "weights" and tree.attrs["weighted"]:
-        return Target(plan.cells.frame, plan.cells.weight, "weighted sample")
+        return _every_item(plan, Target(plan.cells.frame, plan.cells.weight, "weighted sample"))
     if choice == "frame" and kept is not None:
         return _frame_target(kept, plan, tree.attrs["wave"])
     reasons = {"weights": "the study has no survey weights",
@@ -161,11 +213,28 @@ def target_population(tree: xr.DataTree, plan: Blueprint, population: Population
     raise InputError(f"population = '{choice}': {reasons.get(choice, 'say sample, weights or frame, or give a frame')}.")
 
 
+def _every_item(plan: Blueprint, target: Target) -> Target:
+    """The same people once for each sensitive item, whichever item they saw."""
+    if plan.item is None:
+        return target
+    people, size = target.frame.drop(columns=plan.item), len(plan.items)
+    items = np.repeat(plan.items, len(people))
+    frame = pd.concat([people] * size, ignore_index=True).assign(
+        **{plan.item: pd.Categorical(items, categories=target.frame[plan.item].cat.categories)})
+    return Target(frame[target.frame.columns], np.tile(target.mass, size), target.name)
+
+
+def _with_item_seen(plan: Blueprint, draws: xr.DataArray) -> xr.DataArray:
+    """The patterns of which it is known what trait they are about, with their numbers: with several items the treatment arm."""
+    draws = draws.assign_coords(pattern_number=("pattern", np.arange(draws.sizes["pattern"])))
+    return draws if plan.item is None else draws.isel(pattern=(draws["arm"] == "treatment").to_numpy())
+
+
 def _frame_target(frame: pd.DataFrame, plan: Blueprint, wave: str) -> Target:
     like = plan.cells.frame
-    if wave and wave not in frame.columns:
-        waves = pd.DataFrame({wave: list(like[wave].cat.categories)})
-        frame = frame.merge(waves, how="cross")
+    for column in (wave, plan.item):
+        if column and column not in frame.columns:
+            frame = frame.merge(pd.DataFrame({column: list(like[column].cat.categories)}), how="cross")
     needed = [c for c in like.columns if c in frame.columns or any(c in d.like.columns for d in plan.designs.values())]
     extra = frame[[c for c in frame.columns if c not in like.columns and c != COUNT]]
     rows = pd.concat([conform(frame, like[needed]), extra], axis=1)
@@ -185,6 +254,8 @@ def _chances(tree: xr.DataTree, plan: Blueprint, frame: pd.DataFrame) -> np.ndar
     """P(trait = 1 | x) at the rows of a frame for every draw, shape (sample, row)."""
     bound = plan.designs["trait"]
     posterior = tree["posterior"].to_dataset()
+    if plan.specification.dependence in TRAIT_GIVEN_COUNT:  # averaged over the counts that such people have
+        return np.concatenate([chances for chances, _ in predictive.of_population(plan, posterior, frame)])
     names = [f"trait_{part}" for part in ("intercept", "slope", *(g.name for g in bound.groups))]
     parameters = {n: _flat(posterior[n].to_numpy()) for n in names if n in posterior}
     return expit(formulas.linear_predictor(parameters, "trait", bound.evaluate(frame)))
@@ -206,12 +277,16 @@ def _names(by: str | Sequence[str]) -> list[str]:
 
 
 def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]) -> xr.DataArray:
-    """Mass-weighted averages over the rows of each group."""
+    """Mass-weighted averages over the rows of each group, labelled."""
     _known(target, by)
+    return _labelled(tree, *_averaged(draws, target, by), by)
+
+
+def _averaged(draws: np.ndarray, target: Target, by: list[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
+    """Mass-weighted averages over the rows of each group, (draw, group), and the groups (None: everybody is one)."""
     if not by:
-        return _labelled(tree, (draws @ (target.mass / target.mass.sum()))[:, None], None, by)
-    values, index = average(draws, target.frame, target.mass, by)
-    return _labelled(tree, values, index, by)
+        return (draws @ (target.mass / target.mass.sum()))[:, None], None
+    return average(draws, target.frame, target.mass, by)
 
 
 def _summed(tree: xr.DataTree, draws: np.ndarray, rows: pd.DataFrame, by: list[str]) -> xr.DataArray:

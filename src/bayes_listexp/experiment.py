@@ -12,41 +12,25 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bayes_listexp.cells import Cells, tabulate, tabulate_rows
 from bayes_listexp.columns import (
     check_ids,
-    name_rows,
     read_answers,
     read_arms,
     read_covariate,
+    read_flags,
+    read_items,
     read_numbers,
     read_weights,
     rows_where,
     shown_values,
 )
 from bayes_listexp.errors import InputError
+from bayes_listexp.exclusions import exclude_unobserved, join, without_missing
+from bayes_listexp.instrument import Instrument, Rows
 
-RESERVED = ("_answer", "_treated", "_n", "_weight")
-MISSING_LEVEL = "(missing)"
-EXCLUSION_COLUMNS = ["reason", "column", "control", "treatment", "arm unknown"]
-
-
-class Cells(NamedTuple):
-    """Respondents tabulated by distinct covariate row.
-
-    ``frame`` has one row per cell; ``control`` (cell, J + 1) and ``treatment`` (cell, J + 2) count the answers
-    0, 1, ... of each arm; ``weight`` (cell,) sums the survey weights (the number of respondents without weights).
-    """
-
-    frame: pd.DataFrame
-    control: np.ndarray
-    treatment: np.ndarray
-    weight: np.ndarray
-    exclusions: pd.DataFrame
-
-    @property
-    def n(self) -> np.ndarray:
-        """Number of respondents per cell, both arms, shape (cell,)."""
-        return self.control.sum(axis=1) + self.treatment.sum(axis=1)
+RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight")
+ITEM = "item"
 
 
 @dataclass(frozen=True)
@@ -57,8 +41,9 @@ class ListExperiment:
 
     Attributes
     ----------
-    table : one row per respondent or per tabulated row: covariates under the user's names, and the reserved columns
-        ``_answer`` (int), ``_treated`` (bool), ``_n`` (respondents in the row), ``_weight`` (sum of their weights). Its
+    table : one row per respondent or per tabulated row: covariates under the user's names, the reserved columns
+        ``_answer`` (int, -1 for respondents known by another instrument only), ``_treated`` and ``_placebo`` (bool),
+        ``_n`` (respondents in the row), ``_weight`` (sum of their weights), and the coded columns of the instruments. Its
         index is the number of the row in the data as given, counted from 1.
     J : number of control items.
     wave : name of the wave column, or None.
@@ -68,6 +53,9 @@ class ListExperiment:
     population : population frame with a column ``N``, or None.
     exclusions : what was left out and why, one row per reason, counted by arm.
     source : name, number of rows and SHA-256 of the data as given.
+    instruments : what the trait was observed by beside the list, bound to the data.
+    item : name of the column that says which sensitive item the treatment list held ("item"), or None with one item.
+        Respondents of the control arm, who saw none, stand under the first.
     """
 
     table: pd.DataFrame
@@ -81,6 +69,8 @@ class ListExperiment:
     source: Mapping[str, Any]
     sensitive_item: str = "the sensitive item"
     synthetic: bool = False
+    instruments: tuple[Instrument, ...] = ()
+    item: str | None = None
 
     @classmethod
     def from_frame(
@@ -88,9 +78,11 @@ class ListExperiment:
         frame: pd.DataFrame,
         *,
         answer: str,
-        arm: str,
+        arm: str | None,
         J: int,
         arms: tuple[Any, Any] | None = None,
+        placebo: str | None = None,
+        instruments: Sequence[Instrument] = (),
         wave: str | None = None,
         weights: str | None = None,
         ids: str | None = None,
@@ -104,7 +96,14 @@ class ListExperiment:
         ----------
         answer, arm, wave, weights, ids : names of columns. ``ids`` are only checked for duplicates (within a wave).
         J : number of control items: answers are 0..J in the control arm, 0..J + 1 in the treatment arm.
-        arms : the two values of ``arm``, (control, treatment); not needed for 0/1, False/True, "control"/"treatment".
+            ``arm`` is None if everybody was shown the treatment list (known margins of the control items stand in for
+            the control arm; see :class:`bayes_listexp.KnownItem`).
+        arms : the two values of ``arm``, (control, treatment); not needed for 0/1, False/True, "control"/"treatment". With
+            several sensitive items on treatment lists of their own: (control, [first item, second item, ...]).
+        placebo : column that says (0/1) who in the control arm was shown a placebo list: the control items and one more
+            that applies to nobody, so that answers reach J + 1.
+        instruments : what else the trait was observed by, such as :class:`bayes_listexp.DirectQuestion`. Respondents
+            without a list answer are kept if an instrument observed them, and counted in ``exclusions``.
         covariates : columns to keep; all other columns by default.
         population : population frame, one row per cell, with the count of people in column ``N``.
         missing : "drop" excludes respondents with a missing covariate (counted in the result), "level" makes missing
@@ -114,14 +113,14 @@ class ListExperiment:
         ------
         InputError : for anything that cannot be an answer to this list, naming the rows.
         """
-        roles = {"answer": answer, "arm": arm, "wave": wave, "weights": weights, "ids": ids}
+        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids}
         _check_design(J, missing)
-        _check_columns(frame, roles, covariates)
+        _check_columns(frame, roles, covariates, instruments)
         kept = _covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
-        parts = _Parts(frame, answer, arm, arms, wave, weights, kept)
+        parts = _Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
     @classmethod
@@ -130,10 +129,12 @@ class ListExperiment:
         counts: pd.DataFrame,
         *,
         answer: str,
-        arm: str,
+        arm: str | None,
         n: str,
         J: int,
         arms: tuple[Any, Any] | None = None,
+        placebo: str | None = None,
+        instruments: Sequence[Instrument] = (),
         wave: str | None = None,
         covariates: Sequence[str] | None = None,
         population: pd.DataFrame | None = None,
@@ -146,9 +147,9 @@ class ListExperiment:
         ------
         InputError : as :meth:`from_frame`, and for counts that are negative, fractional or missing.
         """
-        roles = {"answer": answer, "arm": arm, "wave": wave, "n": n}
+        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "n": n}
         _check_design(J, "drop")
-        _check_columns(counts, roles, covariates)
+        _check_columns(counts, roles, covariates, instruments)
         kept = _covariate_names(counts, roles, covariates)
         size = read_numbers(counts[n], n)
         bad = size.isna() | (size < 0) | (size % 1 != 0)
@@ -158,7 +159,7 @@ class ListExperiment:
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
         size = size.astype("int64")
-        parts = _Parts(counts, answer, arm, arms, wave, None, kept)
+        parts = _Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept)
         return _build(cls, parts, size, J=J, missing="drop", population=population)
 
     def described(
@@ -179,9 +180,19 @@ class ListExperiment:
         return () if self.wave is None else tuple(self.table[self.wave].cat.categories)
 
     @property
+    def items(self) -> tuple[str, ...]:
+        """Labels of the sensitive items in order, with several; empty with one."""
+        return () if self.item is None else tuple(self.table[self.item].cat.categories)
+
+    @property
     def n(self) -> int:
-        """Number of respondents with an answer and an arm."""
+        """Number of respondents who were observed by the list or another instrument."""
         return int(self.table["_n"].sum())
+
+    @property
+    def listed(self) -> pd.DataFrame:
+        """The rows of ``table`` with an answer to the list."""
+        return self.table[self.table["_answer"] >= 0]
 
     @property
     def sha256(self) -> str:
@@ -189,7 +200,8 @@ class ListExperiment:
 
         ``source["sha256"]`` is of the data file's columns alone; two studies of one file can differ in the rest.
         """
-        digest = hashlib.sha256(json.dumps([self.J, self.wave, self.missing, list(self.waves)]).encode())
+        facts = [self.J, self.wave, self.missing, list(self.waves), [repr(instrument) for instrument in self.instruments]]
+        digest = hashlib.sha256(json.dumps(facts).encode())
         for frame in (self.table, self.population):
             if frame is not None:
                 levels = [(str(name), [str(level) for level in frame[name].cat.categories]) for name in frame.columns
@@ -213,7 +225,7 @@ class ListExperiment:
                 f"column '{unknown[0]}' is not in the data; the study has: "
                 f"{', '.join(self.covariates) or 'no covariates'}."
             )
-        return _without_missing(self.table, list(columns), self.missing)
+        return without_missing(self.table, list(columns), self.missing)
 
     def cells(self, columns: Sequence[str] = ()) -> Cells:
         """Tabulate the respondents by ``columns``: one cell per distinct row that occurs.
@@ -227,23 +239,32 @@ class ListExperiment:
         """
         columns = list(dict.fromkeys(columns))
         table, exclusions = self.complete(columns)
-        if columns:
-            grouped = table.groupby(columns, observed=True, sort=True, dropna=False)
-            codes = grouped.ngroup().to_numpy()
-            frame = table.assign(_code=codes).drop_duplicates("_code").sort_values("_code")[columns]
-        else:
-            codes, frame = np.zeros(len(table), dtype=int), pd.DataFrame(index=[0])
-        frame = frame.reset_index(drop=True)
-        tabulated = [_tabulate(table, codes, len(frame), treated, self.J) for treated in (False, True)]
-        weight = np.bincount(codes, weights=table["_weight"], minlength=len(frame))
-        return Cells(frame, tabulated[0], tabulated[1], weight, _join(self.exclusions, exclusions))
+        return tabulate(table, columns, self.J, join(self.exclusions, exclusions))
+
+    def rows(self, columns: Sequence[str] = ()) -> Rows:
+        """Tabulate the respondents by cell (as :meth:`cells`) and by all that was observed of them.
+
+        Raises
+        ------
+        InputError : for a column that the study does not have.
+        """
+        columns = list(dict.fromkeys(columns))
+        return tabulate_rows(self.complete(columns)[0], columns, self.observed)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of the instruments' coded columns in ``table``."""
+        known = {*RESERVED, *self.covariates}
+        return tuple(name for name in self.table.columns if name not in known)
 
 
 class _Parts(NamedTuple):
     frame: pd.DataFrame
     answer: str
-    arm: str
+    arm: str | None
     arms: tuple[Any, Any] | None
+    placebo: str | None
+    instruments: tuple[Instrument, ...]
     wave: str | None
     weights: str | None
     covariates: list[str]
@@ -259,44 +280,104 @@ def _build(
     population: pd.DataFrame | None,
 ) -> ListExperiment:
     frame = parts.frame
-    treated = read_arms(frame[parts.arm], parts.arm, parts.arms)
-    answers = read_answers(frame[parts.answer], parts.answer, treated, J)
+    treated, item = _arms(parts)
+    padded = _placebo(parts, treated)
+    answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
+    instruments, observed = _observe(parts, treated)
     table = pd.DataFrame(
         {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
         index=frame.index,
     )
-    absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", parts.arm): treated.isna()}
+    if item is not None:
+        table[ITEM] = item
+    absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", str(parts.arm)): treated.isna()}
     if parts.wave is not None:
         absent["wave missing", parts.wave] = table[parts.wave].isna()
-    keep, exclusions = _exclude(absent, treated, counts)
+    keep, exclusions, listed = exclude_unobserved(absent, treated, counts, observed.notna().any(axis=1))
     table = (
         table[keep]
         .assign(
-            _answer=answers[keep].astype("int64"),
-            _treated=treated[keep].astype(bool),
+            _answer=answers.where(listed, -1)[keep].astype("int64"),
+            _treated=treated.fillna(False)[keep].astype(bool),
+            _placebo=padded[keep],
             _n=counts[keep],
             _weight=weight[keep],
+            **{str(name): observed[name][keep] for name in observed},
         )
         .set_axis(np.flatnonzero(keep) + 1)
     )
-    for arm, name in ((False, "control"), (True, "treatment")):
-        if table.loc[table["_treated"] == arm, "_n"].sum() == 0:
-            raise InputError(
-                f"column '{parts.arm}': no respondent with an answer is in the {name} arm, so the "
-                "two lists cannot be compared. Check the coding of the arms or supply both arms."
-            )
+    _check_arms(table, parts, instruments)
     return cls(
         table=table,
         J=J,
         wave=parts.wave,
         weighted=parts.weights is not None,
-        covariates=tuple(parts.covariates),
+        covariates=(*parts.covariates, *([ITEM] if item is not None else [])),
         missing=missing,
         population=population,
         exclusions=exclusions,
         source=_source(frame, counts, parts),
+        instruments=instruments,
+        item=None if item is None else ITEM,
     )
+
+
+def _arms(parts: _Parts) -> tuple[pd.Series, pd.Series | None]:
+    """Who was shown the sensitive item (nullable boolean), and with several items, which."""
+    if parts.arm is None:
+        return pd.Series(True, index=parts.frame.index, dtype="boolean"), None
+    column = parts.frame[parts.arm]
+    if parts.arms is not None and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
+        if ITEM in parts.covariates:
+            raise InputError(f"column '{ITEM}': with several sensitive items this name is theirs. Rename the column.")
+        return read_items(column, parts.arm, parts.arms[0], parts.arms[1])
+    return read_arms(column, parts.arm, parts.arms), None
+
+
+def _placebo(parts: _Parts, treated: pd.Series) -> pd.Series:
+    """Who was shown a placebo list; only in the control arm."""
+    if parts.placebo is None:
+        return pd.Series(False, index=parts.frame.index)
+    padded = read_flags(parts.frame[parts.placebo], parts.placebo)
+    both = padded & treated.fillna(False).astype(bool)
+    if both.any():
+        raise InputError(
+            f"column '{parts.placebo}', {rows_where(both)}: a respondent of the treatment arm was not shown a placebo list. "
+            "Mark the placebo list in the control arm only."
+        )
+    return padded
+
+
+def _observe(parts: _Parts, treated: pd.Series) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
+    """The instruments bound to the data, and their coded columns side by side."""
+    names = [instrument.name for instrument in parts.instruments]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"instruments: two are called '{twice[0]}'. Give each a name of its own, as in name = '{twice[0]}_2'.")
+    read = [instrument.read(parts.frame, treated) for instrument in parts.instruments]
+    for instrument, columns in read:
+        if not columns.notna().any(axis=None):
+            raise InputError(
+                f"instrument '{instrument.name}': nobody was observed; columns {', '.join(instrument.columns)} hold nothing "
+                "but missing values."
+            )
+    observed = pd.concat([columns for _, columns in read], axis=1) if read else pd.DataFrame(index=parts.frame.index)
+    clash = [name for name in observed.columns if name in parts.covariates or name in RESERVED]
+    if clash:
+        raise InputError(f"column '{clash[0]}': this name is taken by an instrument. Rename the column.")
+    return tuple(instrument for instrument, _ in read), observed
+
+
+def _check_arms(table: pd.DataFrame, parts: _Parts, instruments: Sequence[Instrument]) -> None:
+    listed = table[table["_answer"] >= 0]
+    informed = any(getattr(instrument, "replaces_control", False) for instrument in instruments) or parts.arm is None
+    for arm, name in ((False, "control"), (True, "treatment")):
+        if listed.loc[listed["_treated"] == arm, "_n"].sum() == 0 and not (informed and not arm):
+            raise InputError(
+                f"column '{parts.arm if parts.arm is not None else parts.answer}': no respondent with an answer is in the "
+                f"{name} arm, so the two lists cannot be compared. Check the coding of the arms or supply both arms."
+            )
 
 
 def _check_design(J: int, missing: str) -> None:
@@ -306,13 +387,19 @@ def _check_design(J: int, missing: str) -> None:
         raise InputError(f"missing = {missing!r}: say 'drop' or 'level'.")
 
 
-def _check_columns(frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None) -> None:
+def _check_columns(
+    frame: pd.DataFrame,
+    roles: Mapping[str, str | None],
+    covariates: Sequence[str] | None,
+    instruments: Sequence[Instrument],
+) -> None:
     if frame.columns.duplicated().any():
         raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
     if len(frame) == 0:
         raise InputError("the data have no rows.")
     wanted = [(role, name) for role, name in roles.items() if name is not None]
     wanted += [("covariates", name) for name in covariates or ()]
+    wanted += [(f"instrument '{instrument.name}'", name) for instrument in instruments for name in instrument.columns]
     for role, name in wanted:
         if name not in frame.columns:
             raise InputError(
@@ -332,57 +419,10 @@ def _covariate_names(
     return names if wave is None or wave in names else [*names, wave]
 
 
-def _exclude(
-    absent: Mapping[tuple[str, str], pd.Series], treated: pd.Series, counts: pd.Series
-) -> tuple[pd.Series, pd.DataFrame]:
-    """Keep the rows where nothing is absent; count each excluded row once, under its first reason."""
-    keep, rows = pd.Series(True, index=counts.index), []
-    for (reason, column), mask in absent.items():
-        out = keep & mask.astype(bool)
-        if counts[out].sum():
-            rows.append(_exclusion(reason, column, treated[out], counts[out]))
-        keep &= ~out
-    return keep, pd.DataFrame(rows, columns=EXCLUSION_COLUMNS)
-
-
-def _exclusion(reason: str, column: str, treated: pd.Series, counts: pd.Series) -> list[Any]:
-    arms = [(treated == arm).fillna(False).astype(bool) for arm in (False, True)]
-    return [reason, column, *(int(counts[arm].sum()) for arm in arms), int(counts[treated.isna()].sum())]
-
-
-def _without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    holes = {name: table[name].isna() for name in columns if table[name].isna().any()}
-    if not holes:
-        return table, pd.DataFrame(columns=EXCLUSION_COLUMNS)
-    if missing == "level":
-        numeric = [name for name in holes if not isinstance(table[name].dtype, pd.CategoricalDtype)]
-        if numeric:
-            raise InputError(
-                f"column '{numeric[0]}', {name_rows(table.index[holes[numeric[0]]])}: missing numbers cannot be a "
-                "level of their own. Use missing = 'drop', or recode the column into groups."
-            )
-        filled = {name: table[name].cat.add_categories([MISSING_LEVEL]).fillna(MISSING_LEVEL) for name in holes}
-        return table.assign(**filled), pd.DataFrame(columns=EXCLUSION_COLUMNS)
-    absent = {("covariate missing", name): mask for name, mask in holes.items()}
-    keep, exclusions = _exclude(absent, table["_treated"].astype("boolean"), table["_n"])
-    return table[keep], exclusions
-
-
-def _tabulate(table: pd.DataFrame, codes: np.ndarray, cells: int, treated: bool, J: int) -> np.ndarray:
-    answers = J + 1 + treated
-    rows = (table["_treated"] == treated).to_numpy()
-    index = codes[rows] * answers + table.loc[rows, "_answer"].to_numpy()
-    flat = np.bincount(index, weights=table.loc[rows, "_n"], minlength=cells * answers)
-    return flat.astype("int64").reshape(cells, answers)
-
-
-def _join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    return first if second.empty else second if first.empty else pd.concat([first, second], ignore_index=True)
-
-
 def _source(frame: pd.DataFrame, counts: pd.Series, parts: _Parts) -> dict[str, Any]:
     """Name, size and hash of the columns that the study uses, in the order of rows given."""
-    used = [c for c in (parts.answer, parts.arm, parts.weights) if c is not None] + parts.covariates
+    used = [c for c in (parts.answer, parts.arm, parts.placebo, parts.weights) if c is not None] + parts.covariates
+    used += [name for instrument in parts.instruments for name in instrument.columns if name not in used]
     digest = hashlib.sha256()
     for name in used:
         text = frame[name].astype(object).map(lambda v: "" if pd.isna(v) else str(v))

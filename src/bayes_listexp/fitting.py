@@ -12,8 +12,10 @@ import xarray as xr
 from bayes_listexp import predictive, stored
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.model import Blueprint, Specification, blueprint, build_model
+from bayes_listexp.margins import Margin
+from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Density, Sampler, as_dataset, compile_density, constrain, find_mode, sample_nuts
+from bayes_listexp.specification import Blueprint, Specification, blueprint, refuse_impossible
 
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
@@ -31,6 +33,8 @@ def fit(
     dependence: str = "shift",
     lapses: Mapping[str, str] | None = None,
     priors: Any = None,
+    instruments: Mapping[str, Mapping[str, Any]] | None = None,
+    margins: Sequence[Margin] = (),
     groups: Sequence[str] = (),
     method: Literal["nuts", "map"] = "nuts",
     sample: Mapping[str, Any] | None = None,
@@ -40,7 +44,8 @@ def fit(
 
     Parameters
     ----------
-    trait, control, response, counts, dependence, lapses, priors : the model, see :class:`bayes_listexp.Specification`.
+    trait, control, response, counts, dependence, lapses, priors, instruments, margins : the model, see
+        :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
         approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
@@ -53,22 +58,26 @@ def fit(
     Returns
     -------
     DataTree with the groups ``posterior``, ``sample_stats`` (NUTS) or ``optimum`` (map), ``unconstrained_posterior``,
-    ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per observed pattern of
-    cell, arm and answer; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``, ``report_tables``,
-    ``population``, and provenance as attributes. ArviZ works on it directly, but for leave-one-out
-    cross-validation, which must weigh patterns with their frequency: use :func:`bayes_listexp.loo`.
+    ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per distinct observation of
+    cell, arm, answer and instruments; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``,
+    ``report_tables``, ``rows`` (with instruments), ``population``, and provenance as attributes. ArviZ works on it
+    directly, but for leave-one-out cross-validation, which must weigh patterns with their frequency: use
+    :func:`bayes_listexp.loo`.
 
     Raises
     ------
     InputError : whatever in the arguments does not fit the study, by name.
     """
-    specification = Specification(trait, control, response, counts, dependence, lapses or {}, priors or {})
+    specification = Specification(
+        trait, control, response, counts, dependence, lapses or {}, priors or {}, instruments or {}, tuple(margins)
+    )
     settings = _sampler(sample)
     if method not in ("nuts", "map"):
         raise InputError(f"method = '{method}': say 'nuts' or 'map'.")
     if specification.priors == "flat" and method == "nuts":
         raise InputError("priors = 'flat' gives no proper posterior to sample: use method='map' (maximum likelihood).")
     plan = blueprint(study, specification, groups)
+    refuse_impossible(plan)
     if "target_accept" not in (sample or {}) and any(bound.groups for bound in plan.designs.values()):
         settings = settings._replace(target_accept=GROUPED_TARGET_ACCEPT)
     model = build_model(plan)

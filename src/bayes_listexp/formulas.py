@@ -111,6 +111,16 @@ def has_common_variable(formula: str, name: str) -> bool:
     return any(name in term.var_names for term in _parse(formula).common_terms)
 
 
+def has_variable(formula: str, name: str) -> bool:
+    """Whether a column takes part in a formula, in whatever way."""
+    return name in _parse(formula).var_names
+
+
+def has_groups(formula: str) -> bool:
+    """Whether a formula has group-specific effects."""
+    return bool(_parse(formula).group_terms)
+
+
 def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     """Bind ``formula`` to the cells of ``frame``, each standing for ``n`` respondents.
 

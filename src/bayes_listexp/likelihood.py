@@ -1,18 +1,22 @@
-"""The only mixture algebra: P(answer | cell, arm) from the trait, the control count and what people write down.
+"""The only mixture algebra: P(what was observed | cell) from the trait, the control count and what people write down.
 
-Probabilities stay probabilities: those of the trait and of lapses come as pairs (p, 1 - p), each from its own sigmoid,
-every term is a product or sum of non-negative numbers, and the logarithm is taken once, by the caller.
+A list alone is a table of answers per cell; with other instruments each distinct observation is a row, and the
+instruments' factors join under the sum over trait and count. Probabilities stay probabilities: those of the trait and of
+lapses come as pairs (p, 1 - p), each from its own sigmoid, every term is a product or sum of non-negative numbers, and the
+logarithm is taken once: by the caller for a list alone, before the instruments' log-densities join otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
 
+from bayes_listexp.cells import ARMS
 from bayes_listexp.errors import InputError
+from bayes_listexp.instrument import Rows
 from bayes_listexp.responses import Lapse, Rule, truthful_rule
 
 SMALLEST = 1e-300
@@ -20,9 +24,10 @@ SMALLEST = 1e-300
 
 
 class ReportTables(NamedTuple):
-    """What people write down, as constant tables of shape (trait, count, answer), the answers of both arms side by side.
+    """What people write down, as constant tables of shape (trait, count, answer), the answers of all arms side by side.
 
-    The first J + 1 answers are those of the control arm, the other J + 2 those of the treatment arm. ``certain`` holds
+    The first J + 1 answers are those of the control arm, the next J + 2 those of the treatment arm, and, if the study has
+    one, J + 2 those of the placebo list. ``certain`` holds
     the truthful rows that no lapse touches; for each lapse, ``kept`` holds the truthful rows that it touches and
     ``followed`` what its rule makes of them. So, with lapse probabilities q,
 
@@ -36,45 +41,54 @@ class ReportTables(NamedTuple):
     followed: Mapping[str, np.ndarray]
 
 
-def arm_slices(J: int) -> dict[str, slice]:
+def arm_slices(J: int, arms: Sequence[str] = ARMS[:2]) -> dict[str, slice]:
     """Where the answers of each arm stand in a report table."""
-    return {"control": slice(0, J + 1), "treatment": slice(J + 1, 2 * J + 3)}
+    ends = np.cumsum([J + 1 + (arm != "control") for arm in arms])
+    starts = [0, *ends[:-1]]
+    return {arm: slice(int(start), int(end)) for arm, start, end in zip(arms, starts, ends, strict=True)}
 
 
-def rule_table(rule: Rule, J: int, *, treated: int) -> np.ndarray:
-    """P(answer | trait, count) under one rule, shape (2, J + 1, J + 1 + treated).
+def rule_table(rule: Rule, J: int, arm: str) -> np.ndarray:
+    """P(answer | trait, count) under one rule in one arm, shape (2, J + 1, number of answers).
+
+    The item that a placebo list adds applies to nobody: its readers follow the rule for the treatment list as people
+    without the trait do.
 
     Raises
     ------
     InputError : the rule gives an answer outside the list.
     """
+    treated = int(arm != "control")
     table = np.zeros((2, J + 1, J + 1 + treated))
     for trait in (0, 1):
         for count in range(J + 1):
-            told = rule(count, trait, treated, J)
+            told = rule(count, 0 if arm == "placebo" else trait, treated, J)
             answers = [told] if isinstance(told, (int, np.integer)) else list(told)
             if not answers or min(answers) < 0 or max(answers) > J + treated:
                 raise InputError(
                     f"rule '{getattr(rule, '__name__', rule)}' answers {told!r} at count {count}, trait {trait}, "
-                    f"{'treatment' if treated else 'control'} arm; with J = {J} answers are 0..{J + treated}."
+                    f"{arm} arm; with J = {J} answers are 0..{J + treated}."
                 )
             table[trait, count, answers] = 1 / len(answers)
     return table
 
 
-def report_tables(lapses: Mapping[str, Lapse], J: int) -> ReportTables:
+def report_tables(lapses: Mapping[str, Lapse], J: int, arms: Sequence[str] = ARMS[:2]) -> ReportTables:
     """The tables of a response model.
 
     Raises
     ------
-    InputError : two lapses change the answer of the same person, so their probabilities could exceed one together.
+    InputError : two lapses change the answer of the same person, so their probabilities could exceed one together; or a
+        lapse changes no answer in any of the arms.
     """
-    truthful = _both_arms(truthful_rule, J)
+    truthful = _side_by_side(truthful_rule, J, arms)
     certain, kept, followed = truthful, {}, {}
     touched: dict[str, np.ndarray] = {}
     for name, lapse in lapses.items():
-        table = _both_arms(lapse.rule, J)
-        touches = _touched(table, truthful, J)
+        table = _side_by_side(lapse.rule, J, arms)
+        touches = _touched(table, truthful, arm_slices(J, arms))
+        if not touches.any():
+            raise InputError(f"lapse '{name}' changes no answer on the lists {', '.join(arms)}. Leave it out.")
         for other, other_touches in touched.items():
             if (touches & other_touches).any():
                 raise InputError(
@@ -87,14 +101,67 @@ def report_tables(lapses: Mapping[str, Lapse], J: int) -> ReportTables:
     return ReportTables(certain, kept, followed)
 
 
+class RowTables(NamedTuple):
+    """The columns of report tables that rows of observations need, each (row, trait, count); all 1 without an answer."""
+
+    certain: Any
+    kept: Mapping[str, Any]
+    followed: Mapping[str, Any]
+
+
+def row_tables(tables: ReportTables, rows: Rows, J: int, arms: Sequence[str]) -> RowTables:
+    """What people write down, at rows of observations: the probability of each row's answer by trait and count."""
+    starts = np.array([part.start for part in arm_slices(J, arms).values()])
+    listed = rows.arm >= 0
+    position = np.searchsorted([ARMS.index(arm) for arm in arms], np.where(listed, rows.arm, 0))
+    column = np.where(listed, starts[position] + rows.answer, -1)
+
+    def at_rows(table: np.ndarray, unlisted: float) -> np.ndarray:
+        padded = np.concatenate([table, np.full((*table.shape[:2], 1), unlisted)], axis=-1)
+        return padded[:, :, column].transpose(2, 0, 1)
+
+    kept = {name: at_rows(table, 0.0) for name, table in tables.kept.items()}
+    followed = {name: at_rows(table, 0.0) for name, table in tables.followed.items()}
+    return RowTables(at_rows(tables.certain, 1.0), kept, followed)
+
+
+def possible_rows(tables: RowTables, possible: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether each row could have been observed under the model, (row,): ``possible`` are the instruments', (row, trait)."""
+    told = tables.certain + sum(tables.kept.values()) + sum(tables.followed.values())
+    traits = (told > 0).any(axis=-1)
+    for allowed in possible:
+        traits = traits & allowed
+    return traits.any(axis=-1)
+
+
 def state_probabilities(trait_predictor: Any, count_pmf: Any) -> Any:
     """P(trait, count | cell), shape (..., cell, trait, count).
 
-    ``trait_predictor`` is the logit prevalence (..., cell); ``count_pmf`` is P(count | trait, cell), with a trait axis
-    of length 1 if the count does not depend on the trait.
+    ``trait_predictor`` is the logit prevalence (..., cell, count), with a count axis of length 1 unless the trait is modelled
+    given the count; ``count_pmf`` is P(count | trait, cell), with a trait axis of length 1 if it does not depend on it.
     """
-    pair = pt.sigmoid(trait_predictor[..., None] * np.array([-1.0, 1.0]))
-    return pair[..., None] * count_pmf
+    return pt.sigmoid(trait_predictor[..., None, :] * np.array([[-1.0], [1.0]])) * count_pmf
+
+
+def row_log_probabilities(
+    states: Any, tables: RowTables, lapse_predictors: Mapping[str, Any], log_factors: Sequence[Any]
+) -> Any:
+    """Log P(trait, all that was observed | cell), shape (..., row, trait): its logsumexp is the row's log-likelihood.
+
+    ``states`` and ``lapse_predictors`` are given at the rows, (..., row, trait, count) and (..., row); ``log_factors`` are
+    the instruments', (..., row, trait, count), each with a count axis of length 1 where the count does not matter to it.
+    """
+    told = tables.certain
+    for name, followed in tables.followed.items():
+        logit = lapse_predictors[name][..., None, None]
+        told = told + pt.sigmoid(-logit) * tables.kept[name] + pt.sigmoid(logit) * followed
+    by_count = [factor for factor in log_factors if pt.as_tensor(factor).type.shape[-1] != 1]
+    joint = states * told
+    if not by_count:
+        listed = pt.log(joint.sum(axis=-1) + SMALLEST)
+    else:
+        listed = pt.logsumexp(pt.log(joint + SMALLEST) + sum(by_count), axis=-1)
+    return listed + sum(factor[..., 0] for factor in log_factors if not any(factor is other for other in by_count))
 
 
 def answer_probabilities(states: Any, tables: ReportTables, lapse_predictors: Mapping[str, Any]) -> Any:
@@ -124,13 +191,13 @@ def answer_log_likelihood(counts: Any, probabilities: Any) -> Any:
     return (counts * pt.log(probabilities + SMALLEST)).sum(axis=-1)
 
 
-def _both_arms(rule: Rule, J: int) -> np.ndarray:
-    return np.concatenate([rule_table(rule, J, treated=treated) for treated in (0, 1)], axis=-1)
+def _side_by_side(rule: Rule, J: int, arms: Sequence[str]) -> np.ndarray:
+    return np.concatenate([rule_table(rule, J, arm) for arm in arms], axis=-1)
 
 
-def _touched(table: np.ndarray, truthful: np.ndarray, J: int) -> np.ndarray:
+def _touched(table: np.ndarray, truthful: np.ndarray, slices: Mapping[str, slice]) -> np.ndarray:
     """Where a rule differs from the truth, by (trait, count) and arm, spread over the arm's answers."""
     touches = np.zeros(table.shape, dtype=bool)
-    for arm in arm_slices(J).values():
+    for arm in slices.values():
         touches[..., arm] = (table[..., arm] != truthful[..., arm]).any(axis=-1, keepdims=True)
     return touches

@@ -1,65 +1,81 @@
-"""What the model says about answers, for all draws at once: predictive tables, log-likelihoods, and the trait by Bayes' rule."""
+"""What the model says, for all draws at once: predictive tables, log-likelihoods, the trait by Bayes' rule, and of a population."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
+from scipy.special import expit
 
-from bayes_listexp.likelihood import SMALLEST, answer_probabilities, arm_slices
-from bayes_listexp.model import ARMS, Blueprint, parameter_names, predict
+from bayes_listexp.cells import ARMS
+from bayes_listexp.instrument import Rows
+from bayes_listexp.likelihood import answer_probabilities, arm_slices, row_tables
+from bayes_listexp.prediction import parameter_names, points, predict, row_probabilities
+from bayes_listexp.specification import Blueprint
 
 CHUNK_BYTES = 100e6
 
 
 class Patterns(NamedTuple):
-    """The distinct observed cell × arm × answer combinations, and how many respondents each has: all shape (pattern,)."""
+    """The distinct observations, and how many respondents each has: all shape (pattern,).
+
+    Of a list alone they are the observed cell × arm × answer combinations; with instruments also what these observed.
+    ``arm`` is a position in :data:`bayes_listexp.cells.ARMS`; arm and answer are -1 without an answer to the list.
+    """
 
     cell: np.ndarray
     arm: np.ndarray
     answer: np.ndarray
     n: np.ndarray
+    observed: Mapping[str, np.ndarray]
 
     def coords(self) -> dict[str, tuple[str, np.ndarray]]:
         """Coordinates for a dim ``pattern``."""
-        arms = np.array(ARMS, dtype=object)[self.arm]
-        return {"cell": ("pattern", self.cell), "arm": ("pattern", arms), "answer": ("pattern", self.answer)}
+        arms = np.array([*ARMS, "none"], dtype=object)[self.arm]
+        named = {name.removeprefix("_"): ("pattern", values) for name, values in self.observed.items()}
+        return {"cell": ("pattern", self.cell), "arm": ("pattern", arms), "answer": ("pattern", self.answer), **named}
 
 
 def patterns(plan: Blueprint) -> Patterns:
     """Observed patterns of a blueprint, in the order of cells, arms and answers."""
-    side_by_side = np.concatenate([plan.cells.control, plan.cells.treatment], axis=1)
+    if plan.rows is not None:
+        return Patterns(plan.rows.cell, plan.rows.arm, plan.rows.answer, plan.rows.n, plan.rows.observed)
+    side_by_side = np.concatenate(list(plan.cells.answers.values()), axis=1)
     cell, column = np.nonzero(side_by_side)
-    arm = (column > plan.J).astype(int)
-    return Patterns(cell, arm, column - arm * (plan.J + 1), side_by_side[cell, column])
+    slices = arm_slices(plan.J, plan.arms)
+    starts = np.array([part.start for part in slices.values()])
+    which = np.searchsorted(starts, column, side="right") - 1
+    arm = np.array([ARMS.index(name) for name in slices])[which]
+    return Patterns(cell, arm, column - starts[which], side_by_side[cell, column], {})
 
 
 def log_likelihood(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
-    """Log-probability of one respondent's answer per observed pattern: dims (chain, draw, pattern).
+    """Log-probability of what was observed of one respondent per pattern: dims (chain, draw, pattern).
 
     Respondents of a pattern have the same value, so with the patterns' frequencies this is the log-likelihood of every
     respondent, as leave-one-out cross-validation needs it, at the size of the table and not of the sample.
     """
-    observed = patterns(plan)
-    column = observed.answer + observed.arm * (plan.J + 1)
-    blocks = [np.log(total[:, observed.cell, column] + SMALLEST) for total, _ in _probabilities(plan, posterior)]
-    return _by_draw(np.concatenate(blocks), posterior, "pattern", observed.coords())
+    blocks = [np.logaddexp(log_p[..., 0], log_p[..., 1]) for log_p in _by_pattern(plan, posterior)]
+    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
 
 
 def trait_given_answer(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
-    """P(trait = 1 | answer, arm, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
-    observed = patterns(plan)
-    column = observed.answer + observed.arm * (plan.J + 1)
-    blocks = [
-        with_trait[:, observed.cell, column] / (total[:, observed.cell, column] + SMALLEST)
-        for total, with_trait in _probabilities(plan, posterior)
-    ]
-    return _by_draw(np.concatenate(blocks), posterior, "pattern", observed.coords())
+    """P(trait = 1 | all that was observed, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
+    blocks = [expit(log_p[..., 1] - log_p[..., 0]) for log_p in _by_pattern(plan, posterior)]
+    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
+
+
+def trait_given_list(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
+    """P(trait = 1 | answer to the list, cell), other instruments left out though the parameters know them."""
+    alone = dataclasses.replace(plan, instruments=())
+    blocks = [expit(log_p[..., 1] - log_p[..., 0]) for log_p in _by_pattern(alone, posterior)]
+    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
 
 
 def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, seed: int) -> xr.Dataset:
@@ -70,11 +86,11 @@ def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, s
     every = max(1, int(np.ceil(parameters.sizes["draw"] * parameters.sizes["chain"] / draws)))
     thinned = parameters.isel(draw=slice(None, None, every))
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
-    for total, _ in _probabilities(plan, thinned):
-        for arm, answers in arm_slices(plan.J).items():
+    drawn: dict[str, list[np.ndarray]] = {arm: [] for arm in plan.arms}
+    for (total,) in _probabilities(plan, thinned):
+        for arm, answers in arm_slices(plan.J, plan.arms).items():
             p = total[..., answers] / total[..., answers].sum(axis=-1, keepdims=True)
-            drawn[arm].append(rng.multinomial(getattr(plan.cells, arm).sum(axis=1), p).astype("int32"))
+            drawn[arm].append(rng.multinomial(plan.cells.answers[arm].sum(axis=1), p).astype("int32"))
     shape = (thinned.sizes["chain"], thinned.sizes["draw"])
     out = {
         f"answer_{arm}": (
@@ -88,7 +104,7 @@ def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, s
 
 def observed_answers(plan: Blueprint) -> xr.Dataset:
     """The observed tables in the shape of the replicated ones, and the patterns' frequencies."""
-    out = {f"answer_{arm}": (("cell", f"{arm}_answer"), getattr(plan.cells, arm)) for arm in ARMS}
+    out = {f"answer_{arm}": (("cell", f"{arm}_answer"), table) for arm, table in plan.cells.answers.items()}
     observed = patterns(plan)
     return xr.Dataset({**out, "pattern_n": ("pattern", observed.n)}, coords=observed.coords())
 
@@ -97,7 +113,7 @@ def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset, *, probability:
     """Observed number of answers beside their predictive mean and equal-tailed interval: one row per arm and answer."""
     tail = (1 - probability) / 2
     rows = []
-    for arm in ARMS:
+    for arm in [arm for arm in ARMS if f"answer_{arm}" in observed]:
         counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
         predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
         low, high = np.quantile(predicted, [tail, 1 - tail], axis=-1)
@@ -107,25 +123,67 @@ def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset, *, probability:
     return pd.DataFrame(rows, columns=["arm", "answer", "n", "predicted", "lower", "upper"])
 
 
-def _probabilities(plan: Blueprint, parameters: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """P(answer | cell) and P(trait = 1, answer | cell), each (some draws, cell, answer), in chunks over draws."""
+def of_population(
+    plan: Blueprint, posterior: xr.Dataset, frame: pd.DataFrame, instrument: str | None = None
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """P(trait | x) at the rows of a frame, (some draws, row), and the distribution of what an instrument would observe of such
+    people by trait, each (some draws, row, trait, ...), in chunks over draws. Nobody of them has seen a list.
+    """
+    size = len(frame)
+    nothing = {name: np.full(size, np.nan) for name in (plan.rows.observed if plan.rows is not None else ())}
+    rows = Rows(np.arange(size), np.full(size, -1), np.full(size, -1), np.zeros(size), np.ones(size), np.ones(size), nothing)
+    chosen = [i for i in plan.instruments if i.name == instrument]
+    at = points(plan, frame)
+    names: list[str] = []
+
+    def make(parameters: Mapping[str, Any]) -> list[Any]:
+        predicted = predict(plan, parameters, at)
+        told = {k: v for i in chosen for k, v in i.distribution(rows, predicted.instruments, parameters, plan.J).items()}
+        names[:] = list(told)
+        return [predicted.states[..., 1, :].sum(axis=-1), *told.values()]
+
+    for prevalence, *told in evaluate(plan, posterior, make, size * 4 * (plan.J + 2)):
+        yield prevalence, dict(zip(names, told, strict=True))
+
+
+def _by_pattern(plan: Blueprint, posterior: xr.Dataset) -> Iterator[np.ndarray]:
+    """Log P(trait, all that was observed) of each pattern, (some draws, pattern, trait)."""
+    seen = patterns(plan)
+    rows = plan.rows or Rows(seen.cell, seen.arm, seen.answer, (seen.arm == 1) * 1.0, seen.n, seen.n, {})
+    tables = row_tables(plan.tables, rows, plan.J, plan.arms)
+    at = points(plan, plan.cells.frame)
+
+    def make(parameters: Mapping[str, Any]) -> list[Any]:
+        return [row_probabilities(plan, parameters, predict(plan, parameters, at), rows, tables)]
+
+    for (log_p,) in evaluate(plan, posterior, make, len(rows.n) * (plan.J + 1) * 6):
+        yield log_p
+
+
+def _probabilities(plan: Blueprint, parameters: xr.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
+    """P(answer | cell), (some draws, cell, answer), in chunks over draws."""
+    at = points(plan, plan.cells.frame)
+
+    def make(inputs: Mapping[str, Any]) -> list[Any]:
+        predicted = predict(plan, inputs, at)
+        return [answer_probabilities(predicted.states, plan.tables, predicted.lapses)]
+
+    yield from evaluate(plan, parameters, make, len(plan.cells.frame) * (3 * plan.J + 5) * 4)
+
+
+def evaluate(
+    plan: Blueprint, parameters: xr.Dataset, make: Callable[[Mapping[str, Any]], Sequence[Any]], numbers: int
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """What ``make`` computes from parameters, for chunks of draws; ``numbers`` is about how many one draw takes."""
     names = [name for name in parameter_names(plan) if name in parameters]
     flat = {name: parameters[name].to_numpy().reshape(-1, *parameters[name].shape[2:]) for name in names}
     inputs = {name: pt.tensor(name, dtype="float64", shape=(None, *value.shape[1:])) for name, value in flat.items()}
-    evaluate = pytensor.function(
-        list(inputs.values()), _outputs(plan, inputs), mode="FAST_COMPILE", on_unused_input="ignore"
-    )
+    outputs = [pt.as_tensor(output) for output in make(inputs)]
+    compiled = pytensor.function(list(inputs.values()), outputs, mode="FAST_COMPILE", on_unused_input="ignore")
     total = len(next(iter(flat.values())))
-    size = max(1, int(CHUNK_BYTES / (8 * len(plan.cells.frame) * (2 * plan.J + 3) * 4)))
+    size = max(1, int(CHUNK_BYTES / (8 * numbers)))
     for start in range(0, total, size):
-        yield tuple(evaluate(*(value[start : start + size] for value in flat.values())))
-
-
-def _outputs(plan: Blueprint, inputs: Mapping[str, pt.TensorVariable]) -> list[pt.TensorVariable]:
-    matrices = {name: bound.evaluate(plan.cells.frame) for name, bound in plan.designs.items()}
-    predicted = predict(plan, inputs, matrices)
-    with_trait = predicted.states * np.array([[0.0], [1.0]])
-    return [answer_probabilities(states, plan.tables, predicted.lapses) for states in (predicted.states, with_trait)]
+        yield tuple(compiled(*(value[start : start + size] for value in flat.values())))
 
 
 def _by_draw(

@@ -33,6 +33,9 @@ DEFAULTS = {
     "trait_intercept": Prior("Beta", (1, 1)),
     "trait_slope": Prior("Normal", (0, 1)),
     "trait_sd": Prior("HalfNormal", (0.5,)),
+    "trait_item_sd": Prior("HalfNormal", (1.5,)),
+    "trait_count": Prior("Normal", (0, 0.5)),
+    "trait_count_sd": Prior("HalfNormal", (0.25,)),
     "control_intercept": Prior("Normal", (0, 1.5)),
     "control_slope": Prior("Normal", (0, 1)),
     "control_sd": Prior("HalfNormal", (0.5,)),
@@ -41,6 +44,9 @@ DEFAULTS = {
     "control_dispersion": Prior("LogNormal", (0, 0.5)),
     "control_shift": Prior("Normal", (0, 0.5)),
     "control_free_sd": Prior("HalfNormal", (0.5,)),
+    "control_saturated": Prior("Normal", (0, 1.5)),
+    "control_item": Prior("Normal", (0, 1.5)),
+    "control_item_gap": Prior("Exponential", (0.7,)),
     "lapse_slope": Prior("Normal", (0, 1)),
     "lapse_sd": Prior("HalfNormal", (0.5,)),
 }
@@ -72,14 +78,14 @@ def parse_prior(text: str) -> Prior:
     return prior
 
 
-def resolve(overrides: Mapping[str, Prior | str], lapse_priors: Mapping[str, Prior]) -> dict[str, Prior]:
-    """The default priors with the user's in their place.
+def resolve(overrides: Mapping[str, Prior | str], more: Mapping[str, Prior]) -> dict[str, Prior]:
+    """The default priors, and those of this model's lapses and instruments, with the user's in their place.
 
     Raises
     ------
     InputError : a name that is no parameter of this model.
     """
-    known = DEFAULTS | {f"lapse_{name}": prior for name, prior in lapse_priors.items()}
+    known = DEFAULTS | dict(more)
     unknown = [name for name in overrides if name not in known]
     if unknown:
         raise InputError(f"priors: '{unknown[0]}' is not a parameter; there are: {', '.join(known)}.")
@@ -93,9 +99,14 @@ def _check_arguments(prior: Prior) -> None:
                              f"numbers finite, found {value:g}.")
 
 
-def flat(lapse_priors: Mapping[str, Prior]) -> dict[str, Prior]:
+def flat(more: Mapping[str, Prior]) -> dict[str, Prior]:
     """Flat priors on the logit or linear scale for everything: maximum likelihood, for comparison with other software."""
-    return {name: Prior("Flat", ()) for name in [*DEFAULTS, *(f"lapse_{name}" for name in lapse_priors)]}
+    return {name: Prior("Flat", ()) for name in [*DEFAULTS, *more]}
+
+
+def of_predictor(name: str, intercept: Prior) -> dict[str, Prior]:
+    """Priors of a linear predictor on the logit scale: of its intercept, its slopes and its group effects' sd."""
+    return {f"{name}_intercept": intercept, f"{name}_slope": DEFAULTS["lapse_slope"], f"{name}_sd": DEFAULTS["lapse_sd"]}
 
 
 def variable(name: str, prior: Prior, **kwargs: Any) -> Any:
@@ -137,11 +148,11 @@ def probability_variable(name: str, prior: Prior) -> Any:
     return pm.Deterministic(name, pt.sigmoid(logit_variable(f"{name}_logit", prior)))
 
 
-def positive_variable(name: str, prior: Prior) -> Any:
+def positive_variable(name: str, prior: Prior, **kwargs: Any) -> Any:
     """A positive parameter; a flat prior is flat on its logarithm."""
     import pymc as pm
     import pytensor.tensor as pt
 
     if prior.distribution != "Flat":
-        return variable(name, prior)
-    return pm.Deterministic(name, pt.exp(variable(f"{name}_log", prior)))
+        return variable(name, prior, **kwargs)
+    return pm.Deterministic(name, pt.exp(variable(f"{name}_log", prior, **kwargs)))

@@ -1,19 +1,31 @@
-"""Simulated studies: answers drawn by the same reporting rules as the models, and the synthetic two-wave survey."""
+"""Simulated studies: drawn by the same rules, formulas and instruments as the models, and the synthetic two-wave survey."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 from bayes_listexp import responses
+from bayes_listexp.cells import ARMS, arm_of, by_columns
 from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.instrument import Rows
 from bayes_listexp.likelihood import arm_slices, report_tables
+from bayes_listexp.model import build_model
+from bayes_listexp.prediction import parameter_names, points, predict
+from bayes_listexp.predictive import evaluate
 from bayes_listexp.published.table import PublishedTable
+from bayes_listexp.specification import Blueprint, Specification, blueprint
 
 WAVES = ("2022-09", "2022-11")
 EDUCATION = (
@@ -70,6 +82,116 @@ class Simulated(NamedTuple):
     truth: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A study drawn from a model, with what nobody can see: one value per row of ``study.table``, and the parameters.
+
+    ``prevalence`` is P(trait | x), 0 to 1.
+    """
+
+    study: ListExperiment
+    trait: np.ndarray
+    count: np.ndarray
+    prevalence: np.ndarray
+    parameters: Mapping[str, np.ndarray]
+
+
+def draw_study(
+    study: ListExperiment, specification: Specification, parameters: Mapping[str, Any] | None = None, *, seed: int
+) -> Drawn:
+    """The same people, lists and questions with new answers, drawn from a model: list, instruments, lapses and all.
+
+    ``study`` gives the design: covariates, arms, who is asked what; its answers are not used, but for what instruments are
+    bound by (levels and scales). ``parameters`` are the model's by their names in a fitted tree, those of linear predictors
+    on their scale (intercept of the average respondent); what is not given is drawn from its prior. So one call serves
+    recovery studies, simulation-based calibration and planning.
+
+    Raises
+    ------
+    InputError : a parameter that the model does not have, or of another shape.
+    """
+    rng = np.random.default_rng(seed)
+    plan = blueprint(study, specification)
+    values = _complete_parameters(plan, dict(parameters or {}), seed)
+    columns = list(plan.cells.frame.columns)
+    table = study.complete(columns)[0]
+    table = table.loc[table.index.repeat(table["_n"])].assign(_n=1)
+    _, cell = by_columns(table, columns)
+    observed = [name for name in study.observed if name in table.columns]
+    listed = (table["_answer"] >= 0).to_numpy()
+    rows = Rows(cell, arm_of(table), table["_answer"].to_numpy(), table["_treated"].to_numpy(dtype=float),
+                np.ones(len(table)), np.ones(len(table)), {name: table[name].to_numpy() for name in observed})
+    states, prevalence, lapses, told = _drawn_from(plan, values, rows)
+    latent = _choose(states.reshape(len(states), -1), rng)
+    trait, count = np.divmod(latent, plan.J + 1)
+    said = _said(plan, trait, count, lapses)
+    for arm, part in arm_slices(plan.J, plan.arms).items():
+        at = np.flatnonzero(rows.arm == ARMS.index(arm))
+        table.iloc[at, table.columns.get_loc("_answer")] = _choose(said[at, part], rng)
+    for instrument, distribution in zip(plan.instruments, told, strict=True):
+        table = table.assign(**instrument.draw(rng, rows, (trait, count), distribution))
+    drawn = dataclasses.replace(study, table=table.assign(_answer=table["_answer"].where(listed, -1)), synthetic=True,
+                                instruments=plan.instruments)
+    return Drawn(drawn, trait, count, prevalence, values)
+
+
+def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
+    """Every parameter that predictions need: those given, the others from one draw of the prior."""
+    model = build_model(plan)
+    names = parameter_names(plan)
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise InputError(f"parameters: '{unknown[0]}' is not a parameter; there are: {', '.join(names)}.")
+    drawn = pm.draw([model[name] for name in names], random_seed=seed, mode="FAST_COMPILE")
+    out = {}
+    for name, value in zip(names, drawn, strict=True):
+        out[name] = np.asarray(given.get(name, value), dtype=float)
+        if out[name].shape != np.shape(value):
+            raise InputError(f"parameters: '{name}' must have the shape {np.shape(value)}, found {out[name].shape}.")
+    return out
+
+
+def _drawn_from(
+    plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
+    """For each person: P(trait, count), P(trait), lapse probabilities, and each instrument's distribution."""
+    posterior = xr.Dataset({k: (("chain", "draw", *(f"{k}_{i}" for i in range(v.ndim))), v[None, None]) for k, v in values.items()})
+    at, keys = points(plan, plan.cells.frame), list[list[str]]()
+
+    def make(inputs: Mapping[str, Any]) -> list[Any]:
+        predicted = predict(plan, inputs, at)
+        predictors = {name: pt.take(value, rows.cell, axis=-1) for name, value in predicted.instruments.items()}
+        told = [i.distribution(rows, predictors, inputs, plan.J) for i in plan.instruments]
+        keys[:] = [list(t) for t in told]
+        flat = [value for t in told for value in t.values()]
+        return [predicted.states, *(pt.sigmoid(v) for v in predicted.lapses.values()), *flat]
+
+    (outputs,) = evaluate(plan, posterior, make, 1)
+    states, *rest = (output[0] for output in outputs)
+    lapses = dict(zip(plan.tables.kept, (q[rows.cell] for q in rest), strict=False))
+    rest = rest[len(plan.tables.kept) :]
+    distributions = []
+    for names in keys:
+        distributions.append(dict(zip(names, rest, strict=False)))
+        rest = rest[len(names) :]
+    states = states[rows.cell]
+    return states, states[:, 1].sum(axis=-1), lapses, distributions
+
+
+def _said(plan: Blueprint, trait: np.ndarray, count: np.ndarray, lapses: Mapping[str, np.ndarray]) -> np.ndarray:
+    """P(answer) of each person on every list, (person, answer), lists side by side."""
+    said = plan.tables.certain[trait, count]
+    for name, q in lapses.items():
+        said = said + (1 - q)[:, None] * plan.tables.kept[name][trait, count] + q[:, None] * plan.tables.followed[name][trait, count]
+    return said
+
+
+def _choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One category per row, with probabilities proportional to ``p`` (row, category)."""
+    cumulated = p.cumsum(axis=1)
+    return (cumulated[:, :-1] < rng.random((len(p), 1)) * cumulated[:, -1:]).sum(axis=1)
+
+
 def draw_answers(
     trait: np.ndarray,
     count: np.ndarray,
@@ -102,8 +224,7 @@ def draw_answers(
     answers = np.empty(len(trait), dtype=int)
     for treated_arm, columns in enumerate(arm_slices(J).values()):
         rows = np.flatnonzero(np.asarray(treated, dtype=int) == treated_arm)
-        p = said[trait[rows], count[rows], columns]
-        answers[rows] = (p.cumsum(axis=1)[:, :-1] < rng.random((len(rows), 1))).sum(axis=1)
+        answers[rows] = _choose(said[trait[rows], count[rows], columns], rng)
     return answers
 
 

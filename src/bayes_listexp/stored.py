@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,13 +13,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_listexp import formulas
+from bayes_listexp.cells import Cells
 from bayes_listexp.control_counts import family
 from bayes_listexp.errors import InputError
-from bayes_listexp.experiment import Cells, ListExperiment
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.instrument import Rows
+from bayes_listexp.instruments import described as plain
+from bayes_listexp.instruments import made
 from bayes_listexp.likelihood import ReportTables
-from bayes_listexp.model import ARMS, Blueprint, Specification
 from bayes_listexp.priors import parse_prior
+from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas
 
 PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", "numpy", "scipy", "pandas", "xarray")
 
@@ -26,7 +30,7 @@ PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", 
 def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Provenance as attributes that a NetCDF file can hold: specification, priors, data, exclusions, versions, hashes."""
     specification = plan.specification
-    described = {
+    described: dict[str, Any] = {
         "trait": specification.trait,
         "control": specification.control,
         "counts": specification.counts,
@@ -35,17 +39,22 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "response": specification.response if isinstance(specification.response, str) else "custom",
         "priors": "flat" if specification.priors == "flat" else {k: str(v) for k, v in plan.priors.items()},
     }
+    if specification.margins:
+        described["margins"] = [{"kind": type(m).__name__, **dataclasses.asdict(m)} for m in specification.margins]
     facts = {
         "specification": described,
+        "instruments": {instrument.name: plain(instrument) for instrument in plan.instruments},
         "source": dict(study.source),
         "arguments": dict(arguments),
         "exclusions": plan.cells.exclusions.to_dict("records"),
         "versions": {p: version(p) for p in PACKAGES},
     }
-    digest = hashlib.sha256(json.dumps([described, study.sha256, facts["arguments"]], sort_keys=True).encode())
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()} | {
+    run = [described, facts["instruments"], study.sha256, facts["arguments"]]
+    digest = hashlib.sha256(json.dumps(run, sort_keys=True, default=str).encode())
+    return {name: json.dumps(value, ensure_ascii=False, default=_plain_number) for name, value in facts.items()} | {
         "J": plan.J,
         "wave": study.wave or "",
+        "item": study.item or "",
         "weighted": int(study.weighted),
         "sensitive_item": study.sensitive_item,
         "synthetic": int(study.synthetic),
@@ -68,21 +77,26 @@ def fact(tree: xr.DataTree, name: str) -> Any:
 def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dataset]:
     """The groups ``cells``, ``report_tables`` and, with a population frame, ``population``."""
     cells = _frame_dataset(plan.cells.frame, "cell")
-    for arm in ARMS:
-        cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), getattr(plan.cells, arm))
+    for arm, answers in plan.cells.answers.items():
+        cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), answers)
     cells["weight"] = ("cell", plan.cells.weight)
+    cells["unlisted"] = ("cell", np.broadcast_to(plan.cells.unlisted, len(plan.cells.frame)))
     axes = ("trait", "count", "both_arms_answer")
     tables = {"certain": (axes, plan.tables.certain)}
     tables |= {f"kept_{name}": (axes, table) for name, table in plan.tables.kept.items()}
     tables |= {f"followed_{name}": (axes, table) for name, table in plan.tables.followed.items()}
     out = {"cells": cells, "report_tables": xr.Dataset(tables)}
+    if plan.rows is not None:
+        columns = {f: ("pattern", getattr(plan.rows, f)) for f in Rows._fields if f != "observed"}
+        columns |= {f"observed{name}": ("pattern", values) for name, values in plan.rows.observed.items()}
+        out["rows"] = xr.Dataset(columns)
     return out if population is None else out | {"population": _frame_dataset(_as_read(population), "population_cell")}
 
 
 def blueprint_of(tree: xr.DataTree) -> Blueprint:
-    """The blueprint that a fitted tree was sampled from."""
-    described = fact(tree, "specification")
-    specification = Specification(**{k: v for k, v in described.items() if k != "priors"}, priors=described["priors"])
+    """The blueprint that a fitted tree was sampled from, without its margins, which estimates do not need."""
+    described = {k: v for k, v in fact(tree, "specification").items() if k != "margins"}
+    specification = Specification(**described)
     stored = tree["cells"].to_dataset()
     cells = Cells(
         _dataset_frame(stored),
@@ -90,10 +104,11 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
         stored["n_treatment"].to_numpy(),
         stored["weight"].to_numpy(),
         pd.DataFrame(fact(tree, "exclusions")),
+        stored["n_placebo"].to_numpy() if "n_placebo" in stored else None,
+        stored["unlisted"].to_numpy(),
     )
-    texts = {"trait": described["trait"], "control": described["control"]}
-    texts |= {f"lapse_{name}": text for name, text in described["lapses"].items()}
-    designs = {name: formulas.design(text, cells.frame, cells.n) for name, text in texts.items()}
+    instruments = tuple(made(name, table) for name, table in fact(tree, "instruments").items())
+    item = tree.attrs["item"] or None
     tables = tree["report_tables"].to_dataset()
     lapses = list(described["lapses"])
     stored_tables = ReportTables(
@@ -104,8 +119,33 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
     given = described["priors"]
     resolved = {} if given == "flat" else {name: parse_prior(text) for name, text in given.items()}
     return Blueprint(
-        specification, int(tree.attrs["J"]), cells, designs, stored_tables, family(described["counts"]), resolved
+        specification,
+        int(tree.attrs["J"]),
+        cells,
+        bind(predictor_formulas(specification, instruments), cells, item),
+        stored_tables,
+        family(described["counts"]),
+        resolved,
+        instruments,
+        _rows(tree),
+        item=item,
     )
+
+
+def _rows(tree: xr.DataTree) -> Rows | None:
+    if "rows" not in tree.children:
+        return None
+    rows = tree["rows"].to_dataset()
+    observed = {str(n).removeprefix("observed"): rows[n].to_numpy() for n in rows if str(n).startswith("observed")}
+    plain_fields = {f: rows[f].to_numpy() for f in Rows._fields if f != "observed"}
+    return Rows(observed=observed, **plain_fields)
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy numbers, which fields of an instrument may be, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} cannot be stored")
 
 
 def population_of(tree: xr.DataTree) -> pd.DataFrame | None:

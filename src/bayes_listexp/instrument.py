@@ -1,0 +1,104 @@
+"""What an instrument is: a way of observing the trait beside the list, as one more factor P(observation | trait, cell).
+
+An instrument is a frozen record. Its fields name the columns of the data and say what is assumed; its methods read the
+columns, name the linear predictors and parameters that it needs, and give the factor. It knows nothing of PyMC, of the
+list, or of other instruments, and so composes with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from bayes_listexp.priors import Prior
+
+IMPOSSIBLE = -690.0
+"""Log-probability that stands for zero: e^-690 adds nothing to any sum, and a sum of impossible terms stays finite."""
+
+
+class Parameter(NamedTuple):
+    """A free parameter: its prior, its length (None: one number), and whether it must be positive."""
+
+    prior: Prior
+    size: int | None = None
+    positive: bool = False
+
+
+class Rows(NamedTuple):
+    """Distinct observations: respondents of one cell who saw and said the same, each field of shape (row,).
+
+    ``arm`` is a position in :data:`bayes_listexp.cells.ARMS` and ``answer`` the number reported, both -1 without an
+    answer to the list; ``treated`` is 1.0 for those who were shown the sensitive item; ``observed`` holds the coded
+    columns of the instruments, NaN where somebody was not asked.
+    """
+
+    cell: Any
+    arm: Any
+    answer: Any
+    treated: Any
+    n: Any
+    weight: Any
+    observed: Mapping[str, Any]
+
+
+def setting(default: Any) -> Any:
+    """A field of an instrument that is an assumption of the model: :func:`bayes_listexp.fit` may replace it."""
+    return field(default=default, metadata={"setting": True})
+
+
+class Instrument(Protocol):
+    """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data."""
+
+    @property
+    def name(self) -> str:
+        """Prefix of its columns, parameters and results; one study may have several of one kind under different names."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data that it reads."""
+
+    def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[Instrument, pd.DataFrame]:
+        """The instrument bound to the data (levels, scales), and its coded columns: floats named ``_<name>...``, NaN where
+        somebody was not asked. ``treated`` is the arm where it is known. Raises InputError for values it cannot be.
+        """
+
+    def formulas(self) -> dict[str, str]:
+        """Its linear predictors by name (each starting with its own name), as formulas over covariates."""
+
+    def priors(self) -> dict[str, Prior]:
+        """Default priors of the intercepts, slopes and sds of its linear predictors."""
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Its further free parameters."""
+
+    def possible(self, rows: Rows) -> np.ndarray:
+        """Whether each trait could produce each row's observation, (row, trait)."""
+
+    def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
+        """The distribution of its observation given trait and count, as named tensors of shape (..., row, trait[, ...]): all
+        that its other methods need. ``predictors`` are given at the rows, (..., row); parameters are (...) or (..., size).
+        """
+
+    def log_factor(self, rows: Rows, distribution: Mapping[str, Any]) -> Any:
+        """Log-probability of each row's observation, (..., row, trait, count), the last of length 1 where the count does not
+        matter; 0 where somebody was not asked.
+        """
+
+    def draw(self, rng: np.random.Generator, rows: Rows, latent: tuple[np.ndarray, np.ndarray],
+             distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """New values of its coded columns for people with these ``latent`` (trait, count), each (row,); NaN stays NaN."""
+
+    def parts(self, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What its estimates are averaged from, each (draw, row), at rows of a population whom nobody has yet observed
+        (``observed`` NaN, ``treated`` 0).
+        """
+
+    def combine(self, averages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Its estimates by name, from the averages of its parts over a population."""
+
+    def labels(self) -> dict[str, str]:
+        """What each of its estimates is, in words."""

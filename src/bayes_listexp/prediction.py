@@ -1,0 +1,164 @@
+"""From parameters and designs to what the model says about cells: the one place where the sub-models are put together.
+
+Takes PyTensor variables with or without leading draw dims, so that the PyMC model, predictions and log-likelihoods share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytensor.tensor as pt
+
+from bayes_listexp import formulas
+from bayes_listexp.control_counts import shape_basis
+from bayes_listexp.formulas import Matrices
+from bayes_listexp.instrument import Rows
+from bayes_listexp.likelihood import RowTables, row_log_probabilities, state_probabilities
+from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
+
+
+class Points(NamedTuple):
+    """Rows of covariates as numbers: one design matrix per linear predictor, and the position of each row's item."""
+
+    matrices: Mapping[str, Matrices]
+    item: Any
+
+
+class Predictions(NamedTuple):
+    """What the model says about cells: P(trait, count | cell) as ``states`` (..., cell, trait, count), P(count | trait, cell)
+    as ``counts`` (the trait axis may have length 1), the control items' logits beyond ``control`` where they have any, and
+    the linear predictors of lapses and instruments, each (..., cell).
+    """
+
+    states: Any
+    control: Any
+    lapses: Mapping[str, Any]
+    instruments: Mapping[str, Any]
+
+
+def points(plan: Blueprint, frame: pd.DataFrame) -> Points:
+    """The designs of a blueprint at the rows of a frame."""
+    return Points({name: bound.evaluate(frame) for name, bound in plan.designs.items()}, plan.item_of(frame))
+
+
+def predict(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predictions:
+    """Linear predictors and latent states from parameters (leading dims kept) at the cells of interest."""
+    predictors = {
+        name: formulas.linear_predictor(parameters, name, at.matrices[name])
+        for name in plan.designs
+        if name != "control"
+    }
+    eta = _control_predictor(plan, parameters, at.matrices["control"])
+    pmf = plan.family.pmf(eta, _count_parameter(plan, parameters, at.matrices["control"]), plan.J)
+    lapses = {name.removeprefix("lapse_"): value for name, value in predictors.items() if name.startswith("lapse_")}
+    instruments = {name: value for name, value in predictors.items() if name != "trait" and not name.startswith("lapse_")}
+    trait = _trait_predictor(plan, parameters, predictors["trait"], at.item)
+    return Predictions(state_probabilities(trait, pmf), eta, lapses, instruments)
+
+
+def row_probabilities(
+    plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows, tables: RowTables
+) -> Any:
+    """Log P(trait, all that was observed) of each row, (..., row, trait)."""
+
+    def at_rows(values: Any, axis: int) -> Any:
+        return pt.take(values, rows.cell, axis=axis)
+
+    states = at_rows(predicted.states, -3)
+    lapses = {name: at_rows(logit, -1) for name, logit in predicted.lapses.items()}
+    predictors = {name: at_rows(value, -1) for name, value in predicted.instruments.items()}
+    factors = [
+        instrument.log_factor(rows, instrument.distribution(rows, predictors, parameters, plan.J))
+        for instrument in plan.instruments
+    ]
+    return row_log_probabilities(states, tables, lapses, factors)
+
+
+def item_popularity(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> Any:
+    """P(control item applies | cell) under poisson_binomial counts, (..., cell, item)."""
+    offsets = parameters["control_item"][..., None, None, :] if plan.J > 1 else 0.0
+    logit = predicted.control[..., None] + offsets
+    by_trait = predicted.states.sum(axis=-1)[..., None]
+    return (pt.sigmoid(logit) * by_trait).sum(axis=-2)
+
+
+def parameter_names(plan: Blueprint) -> tuple[str, ...]:
+    """Names of the parameters that predictions need: all that a saved posterior must hold."""
+    names: list[str] = []
+    for name, bound in plan.designs.items():
+        names += [f"{name}_intercept"] * bound.intercept + [f"{name}_slope"] * bool(bound.names)
+        names += [f"{name}_{term.name}" for term in bound.groups]
+    if plan.family.parameter and not (plan.family.parameter in ("control_shape", "control_item") and plan.J == 1):
+        names.append(plan.family.parameter)
+    dependence = plan.specification.dependence
+    names += {"none": [], "linear": ["trait_count"], "smooth": ["trait_count_step"]}.get(dependence, ["control_shift"])
+    if dependence in ("free", "saturated"):
+        names += [n for n in ("control_shift_slope", "control_shift_shape") if free_size(plan, n)]
+    if dependence == "saturated" and plan.J > 1:
+        names += [f"control_{term.name}_shape" for term in plan.designs["control"].groups]
+    return tuple(names + [name for instrument in plan.instruments for name in instrument.parameters()])
+
+
+def free_size(plan: Blueprint, name: str) -> int:
+    """How many free differences between those with and without the trait there are, in slopes or in shape."""
+    if name == "control_shift_slope":
+        return len(plan.designs["control"].names)
+    return max(plan.J - 1, 0) if plan.family.parameter == "control_shape" else 0
+
+
+def basis_of(plan: Blueprint) -> np.ndarray:
+    """Directions of the control counts' shape, (shape, count)."""
+    return shape_basis(plan.cells.control_counts)
+
+
+def count_weights(plan: Blueprint) -> np.ndarray:
+    """Shares of the control counts 0..J, (count,), about which the trait's dependence on the count is centred."""
+    smoothed = plan.cells.control_counts + 1.0
+    return smoothed / smoothed.sum()
+
+
+def _trait_predictor(plan: Blueprint, parameters: Mapping[str, Any], eta: Any, item: Any) -> Any:
+    """Logit prevalence given the count, (..., cell, count); the count axis has length 1 where it does not matter."""
+    if plan.specification.dependence not in TRAIT_GIVEN_COUNT:
+        return eta[..., None]
+    k, weights = np.arange(plan.J + 1.0), count_weights(plan)
+    if plan.specification.dependence == "linear":
+        return eta[..., None] + pt.take(parameters["trait_count"], item, axis=-1)[..., None] * (k - weights @ k)
+    above = np.tri(plan.J + 1, plan.J, -1)  # (count, step): the steps that lie below a count
+    centred = above - weights @ above
+    steps = pt.take(parameters["trait_count_step"], item, axis=-2)
+    return eta[..., None] + (steps[..., None, :] * centred).sum(axis=-1)
+
+
+def _control_predictor(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrices) -> Any:
+    """Linear predictor of the counts, (..., cell, trait); the trait axis has length 1 without dependence."""
+    eta = formulas.linear_predictor(parameters, "control", matrices)[..., None]
+    with_trait = np.array([0.0, 1.0])
+    if "control_shift" in parameters:
+        eta = eta + parameters["control_shift"][..., None, None] * with_trait
+    if "control_shift_slope" in parameters:
+        eta = eta + formulas.times(parameters["control_shift_slope"], matrices.slopes)[..., None] * with_trait
+    return eta
+
+
+def _count_parameter(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrices) -> Any:
+    """The family's parameter as its pmf takes it."""
+    if plan.family.parameter == "control_item" and plan.J == 1:
+        return pt.zeros((1,))
+    if plan.family.parameter != "control_shape":
+        return parameters.get(plan.family.parameter or "")
+    if plan.J == 1:
+        return np.zeros((1, 1, 2))
+    basis = parameters["control_basis"] if "control_basis" in parameters else basis_of(plan)
+    departure = formulas.times(parameters["control_shape"], basis.T)[..., None, None, :]
+    if "control_shift_shape" in parameters:
+        more = formulas.times(parameters["control_shift_shape"], basis.T)[..., None, None, :]
+        departure = departure + more * np.array([[0.0], [1.0]])
+    for group in matrices.groups:
+        if f"control_{group.name}_shape" in parameters:
+            of_cell = pt.take(parameters[f"control_{group.name}_shape"], group.level, axis=-2)
+            departure = departure + (of_cell[..., None] * basis).sum(axis=-2)[..., None, :]
+    return departure

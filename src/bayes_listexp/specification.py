@@ -1,0 +1,329 @@
+"""What is assumed, resolved against a study: formulas, lapses, instruments, margins and priors, before any PyMC."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bayes_listexp import formulas, priors, responses
+from bayes_listexp.cells import Cells
+from bayes_listexp.control_counts import Family, family
+from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.formulas import Design
+from bayes_listexp.instrument import Instrument, Rows
+from bayes_listexp.instruments import settled
+from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
+from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
+from bayes_listexp.population import COUNT, check_levels, with_levels_of
+from bayes_listexp.priors import Prior
+from bayes_listexp.responses import Lapse
+
+COUNT_GIVEN_TRAIT = ("none", "shift", "free", "saturated")
+TRAIT_GIVEN_COUNT = ("linear", "smooth")
+DEPENDENCES = COUNT_GIVEN_TRAIT + TRAIT_GIVEN_COUNT
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What is assumed: the arguments of :func:`bayes_listexp.fit` that define the model.
+
+    Attributes
+    ----------
+    trait, control : formulas of the logit prevalence and of the control counts (``control`` None: the trait's formula).
+        With several sensitive items the trait's formula may use the column ``item``; ``(1|item)`` is added if it does not.
+    response : a response model of the catalogue by name, or a mapping from names to :class:`Lapse`.
+    counts : family of the control counts: "softmax", "binomial", "beta_binomial", "com_binomial" or "poisson_binomial".
+    dependence : between control counts and trait. Of the counts on the trait: "none", "shift" (of the linear predictor,
+        shrunken to none), "free" (every coefficient and the shape, shrunken to the shift), "saturated" (any distribution for
+        either trait, and by group: the types model). Of the trait on the count: "linear" or "smooth" (a random walk).
+    lapses : formulas of the lapse probabilities by lapse; "1" where not given.
+    priors : by name in place of the defaults, or "flat".
+    instruments : settings of the study's instruments by their names, in place of those they were made with, such as
+        {"direct": {"lies": "two_sided"}}.
+    margins : auxiliary information, :class:`bayes_listexp.KnownPrevalence` and :class:`bayes_listexp.KnownItem`.
+    """
+
+    trait: str = "1"
+    control: str | None = None
+    response: str | Mapping[str, Lapse] = "truthful"
+    counts: str = "softmax"
+    dependence: str = "shift"
+    lapses: Mapping[str, str] = field(default_factory=dict)
+    priors: Mapping[str, Prior | str] | Literal["flat"] = field(default_factory=dict)
+    instruments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    margins: Sequence[Margin] = ()
+
+
+class BoundMargin(NamedTuple):
+    """A known prevalence with the people it is about: rows of a population ``frame`` (None: the cells) and their shares."""
+
+    margin: KnownPrevalence
+    frame: pd.DataFrame | None
+    shares: np.ndarray
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Everything a model is made of, before PyMC: cells, one design per sub-model, report tables, priors.
+
+    ``rows`` are the distinct observations of a study with instruments, None for a list alone, whose cells are all it needs.
+    """
+
+    specification: Specification
+    J: int
+    cells: Cells
+    designs: Mapping[str, Design]
+    tables: ReportTables
+    family: Family
+    priors: Mapping[str, Prior]
+    instruments: tuple[Instrument, ...] = ()
+    rows: Rows | None = None
+    margins: tuple[BoundMargin, ...] = ()
+    item: str | None = None
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that the study has."""
+        return self.cells.arms
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Labels of the sensitive items, with several."""
+        return () if self.item is None else tuple(self.cells.frame[self.item].cat.categories)
+
+    @property
+    def known_items(self) -> tuple[KnownItem, ...]:
+        """The margins that are about control items."""
+        return tuple(margin for margin in self.specification.margins if isinstance(margin, KnownItem))
+
+    @property
+    def labelled_items(self) -> bool:
+        """Whether it is known which control item is which, so that each has a parameter of its own."""
+        return bool(self.known_items) or any(getattr(i, "replaces_control", False) for i in self.instruments)
+
+    def item_of(self, frame: pd.DataFrame) -> np.ndarray:
+        """Position of each row's sensitive item, (row,); 0 with one item."""
+        if self.item is None:
+            return np.zeros(len(frame), dtype="int64")
+        return pd.Index(self.items).get_indexer(frame[self.item].astype(str)).astype("int64")
+
+
+def prior_key(name: str, part: str) -> str:
+    """Where the prior of a linear predictor's ``part`` ("intercept", "slope" or "sd") stands among a blueprint's priors."""
+    if name.startswith("lapse_"):
+        return name if part == "intercept" else f"lapse_{part}"
+    return f"{name}_{part}"
+
+
+def blueprint(study: ListExperiment, specification: Specification, groups: Sequence[str] = ()) -> Blueprint:
+    """Resolve formulas, lapses, instruments and priors against a study, and tabulate it.
+
+    ``groups`` names further columns to keep apart in the cells, so that estimates can be asked for by them. A wave that
+    a formula does not mention is added to it: waves always differ in prevalence and in control counts.
+
+    Raises
+    ------
+    InputError : whatever does not fit together, by name.
+    """
+    lapses = responses.lapses(specification.response)
+    instruments = settled(study.instruments, specification.instruments)
+    resolved = _resolve(study, specification, lapses, instruments)
+    texts = predictor_formulas(resolved, instruments)
+    used = [c for text in texts.values() for c in formulas.variables(text, study.covariates)]
+    used += [c for m in resolved.margins if isinstance(m, KnownPrevalence) for c in m.group if c in study.covariates]
+    extra = [c for c in (study.wave, study.item) if c is not None]
+    columns = list(dict.fromkeys([*used, *groups, *extra]))
+    cells = study.cells(columns)
+    if not len(cells.frame):
+        raise InputError("no respondent is left after excluding missing covariates.")
+    frame = cells.frame
+    if study.population is not None:
+        known = [c for c in columns if c != study.item]
+        check_levels(study.complete(columns)[0], study.population, known)
+        frame = with_levels_of(frame, study.population)
+    cells = cells._replace(frame=_drop_empty_levels(frame, study.population))
+    return Blueprint(
+        resolved,
+        study.J,
+        cells,
+        bind(texts, cells, study.item),
+        report_tables(lapses, study.J, cells.arms),
+        family(resolved.counts),
+        _priors(study, resolved, lapses, instruments, texts),
+        instruments,
+        study.rows(columns) if instruments else None,
+        tuple(_bound(m, cells, study) for m in resolved.margins if isinstance(m, KnownPrevalence)),
+        study.item,
+    )
+
+
+def predictor_formulas(specification: Specification, instruments: Sequence[Instrument]) -> dict[str, str]:
+    """The formula of every linear predictor by its name, of a resolved specification."""
+    texts = {"trait": specification.trait, "control": str(specification.control)}
+    texts |= {f"lapse_{name}": text for name, text in specification.lapses.items()}
+    return texts | {name: text for instrument in instruments for name, text in instrument.formulas().items()}
+
+
+def bind(texts: Mapping[str, str], cells: Cells, item: str | None) -> dict[str, Design]:
+    """One design per linear predictor. With several items only the treatment lists say something about the trait."""
+    treated = cells.treatment.sum(axis=1)
+    return {
+        name: formulas.design(text, cells.frame, treated if item is not None and name == "trait" else cells.n)
+        for name, text in texts.items()
+    }
+
+
+def _resolve(
+    study: ListExperiment,
+    specification: Specification,
+    lapses: Mapping[str, Lapse],
+    instruments: Sequence[Instrument],
+) -> Specification:
+    if specification.dependence not in DEPENDENCES:
+        raise InputError(f"dependence = '{specification.dependence}': say one of {', '.join(DEPENDENCES)}.")
+    unknown = [name for name in specification.lapses if name not in lapses]
+    if unknown:
+        raise InputError(
+            f"lapses: '{unknown[0]}' is not a lapse of the response model '{specification.response}'; "
+            f"it has: {', '.join(lapses) or 'none'}."
+        )
+    _refuse_combinations(study, specification, instruments)
+    control = specification.trait if specification.control is None else specification.control
+    if study.item is not None and formulas.has_variable(control, study.item):
+        if specification.control is not None:
+            raise InputError(
+                f"control = '{control}': the control items are the same whatever sensitive item is on the list. "
+                f"Leave '{study.item}' out, or give `control` a formula of its own."
+            )
+        raise InputError(f"trait = '{control}' uses '{study.item}', which the control counts cannot depend on: give `control` "
+                         "a formula of its own.")
+    trait = specification.trait
+    if study.item is not None and not formulas.has_variable(trait, study.item):
+        trait = f"{trait} + (1|{study.item})"
+    with_wave = [_with_wave(text, study) for text in (trait, control)]
+    lapse_formulas = {name: specification.lapses.get(name, "1") for name in lapses}
+    return dataclasses.replace(specification, trait=with_wave[0], control=with_wave[1], lapses=lapse_formulas)
+
+
+def _refuse_combinations(study: ListExperiment, specification: Specification, instruments: Sequence[Instrument]) -> None:
+    """Refuse what does not make sense together, with the reason."""
+    counts, dependence = specification.counts, specification.dependence
+    if dependence == "saturated" and counts != "softmax":
+        raise InputError(f"dependence = 'saturated' leaves the counts any distribution, which counts = '{counts}' does not. "
+                         "Use counts = 'softmax'.")
+    if study.item is not None and dependence in ("shift", "free", "saturated"):
+        raise InputError(
+            f"dependence = '{dependence}': with several sensitive items the control counts cannot depend on each of their "
+            "traits at once. Use 'none', 'linear' or 'smooth' (the trait given the count)."
+        )
+    if study.item is not None and instruments:
+        raise InputError(
+            f"instrument '{instruments[0].name}': with several sensitive items it is not known which trait it observes. "
+            "Make one study of each item."
+        )
+    labelled = [i.name for i in instruments if getattr(i, "replaces_control", False)]
+    known = [m for m in specification.margins if isinstance(m, KnownItem)]
+    if (labelled or known) and counts != "poisson_binomial":
+        raise InputError(
+            f"{'instrument ' + repr(labelled[0]) if labelled else 'KnownItem'}: what is known of single control items informs "
+            f"the counts only with counts = 'poisson_binomial', which is made of items; counts = '{counts}' is not."
+        )
+    for margin in known:
+        if not isinstance(margin.item, int) or not 1 <= margin.item <= study.J:
+            raise InputError(f"KnownItem: item = {margin.item!r}: with J = {study.J} control items it must be 1 to {study.J}.")
+    if not study.listed["_treated"].eq(False).any() and not labelled:
+        absent = sorted(set(range(1, study.J + 1)) - {m.item for m in known})
+        if absent:
+            raise InputError(
+                "the study has no control arm, so the popularity of every control item must be known from elsewhere: "
+                f"add a KnownItem for item {', '.join(map(str, absent))}."
+            )
+
+
+def _with_wave(text: str, study: ListExperiment) -> str:
+    if study.wave is None or len(study.waves) < 2 or formulas.has_common_variable(text, study.wave):
+        return text
+    return f"{text} + " + (study.wave if study.wave.isidentifier() else f"`{study.wave}`")
+
+
+def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None) -> pd.DataFrame:
+    """Forget categories that occur neither among the respondents nor in the population frame.
+
+    The first category, the reference of common effects, is one with respondents.
+    """
+    out = {}
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            known = set(column) | (
+                set() if population is None or name not in population else set(population[name].astype(str))
+            )
+            levels = [level for level in column.cat.categories if level in known]
+            first = next(i for i, level in enumerate(levels) if (column == level).any())
+            column = column.cat.set_categories([*levels[first:], *levels[:first]])
+        out[name] = column
+    return pd.DataFrame(out, index=frame.index)
+
+
+def _priors(
+    study: ListExperiment,
+    specification: Specification,
+    lapses: Mapping[str, Lapse],
+    instruments: Sequence[Instrument],
+    texts: Mapping[str, str],
+) -> dict[str, Prior]:
+    more = {f"lapse_{name}": lapse.prior for name, lapse in lapses.items()}
+    for instrument in instruments:
+        more |= instrument.priors() | {name: p.prior for name, p in instrument.parameters().items()}
+    if specification.priors != "flat":
+        return priors.resolve(dict(specification.priors), more)
+    grouped = [name for name, text in texts.items() if formulas.has_groups(text)]
+    hierarchical = specification.dependence in ("saturated", "smooth") or (
+        specification.dependence == "free" and specification.counts == "softmax")
+    if grouped or hierarchical:
+        raise InputError(
+            "priors = 'flat': group-specific effects, free softmax counts, saturated and smooth dependence have no maximum "
+            "without priors. Leave them out or keep the priors."
+        )
+    return priors.flat(more)
+
+
+def _bound(margin: KnownPrevalence, cells: Cells, study: ListExperiment) -> BoundMargin:
+    if margin.population == "sample":
+        return BoundMargin(margin, None, people_of(margin, cells.frame, cells.n.astype(float)))
+    if study.population is None:
+        raise InputError("KnownPrevalence: population = 'frame', and the study has no population frame. Give it one.")
+    frame = study.population
+    for column in (study.wave, study.item):
+        if column is not None and column not in frame.columns:
+            levels = pd.DataFrame({column: list(cells.frame[column].cat.categories)})
+            frame = frame.merge(levels, how="cross")
+    return BoundMargin(margin, frame, people_of(margin, frame, frame[COUNT].to_numpy(dtype=float)))
+
+
+def refuse_impossible(plan: Blueprint) -> None:
+    """Refuse respondents that the model says cannot exist: their likelihood would be zero whatever the parameters.
+
+    Raises
+    ------
+    InputError : naming how many there are and what the first of them said.
+    """
+    if plan.rows is None:
+        return
+    tables = row_tables(plan.tables, plan.rows, plan.J, plan.arms)
+    impossible = ~possible_rows(tables, [instrument.possible(plan.rows) for instrument in plan.instruments])
+    if impossible.any():
+        first = int(np.flatnonzero(impossible)[0])
+        told = {name.removeprefix("_"): values[first] for name, values in plan.rows.observed.items() if np.isfinite(values[first])}
+        arm = "none" if plan.rows.arm[first] < 0 else plan.arms[plan.rows.arm[first]]
+        raise InputError(
+            f"{int(plan.rows.n[impossible].sum())} respondents said what nobody can say under this model, such as answer "
+            f"{plan.rows.answer[first]} ({arm} arm) with {told}: no trait explains both. Let the model explain them: lies = "
+            "'two_sided' for a direct question, or a response model with careless answers (response = 'careless')."
+        )

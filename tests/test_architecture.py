@@ -43,6 +43,7 @@ ROOMS = [
     "checks",
     "published",
     "simulate",
+    "spec_keys",
     "spec",
     "tables",
     "figures",

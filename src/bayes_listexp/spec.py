@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,89 +11,17 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_listexp import formulas
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.population import check_levels
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
+from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
+from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
-
-KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
-    "survey": {
-        "": {
-            "kind": (str,),
-            "title": (str,),
-            "data": (dict,),
-            "model": (dict,),
-            "priors": (dict, str),
-            "population": (dict,),
-            "sample": (dict,),
-            "report": (dict,),
-        },
-        "data": {
-            "file": (str,),
-            "simulated": (str,),
-            "simulation": (dict,),
-            "counts": (str,),
-            "answer": (str,),
-            "arm": (str,),
-            "arms": (list,),
-            "J": (int,),
-            "wave": (str,),
-            "weights": (str,),
-            "ids": (str,),
-            "covariates": (list,),
-            "missing": (str,),
-            "recode": (dict,),
-            "codes": (list,),
-            "encoding": (str,),
-            "sensitive_item": (str,),
-        },
-        "model": {
-            "trait": (str,),
-            "control": (str,),
-            "response": (str,),
-            "counts": (str,),
-            "dependence": (str,),
-            "lapses": (dict,),
-        },
-        "population": {"file": (str,), "count": (str,), "recode": (dict,)},
-        "sample": {
-            "draws": (int,),
-            "tune": (int,),
-            "chains": (int,),
-            "target_accept": (float,),
-            "seed": (int,),
-            "method": (str,),
-        },
-        "report": {"by": (list,), "change": (list,), "alternatives": (list,), "author": (str,)},
-    },
-    "published": {
-        "": {"kind": (str,), "title": (str,), "data": (dict,), "later": (dict,), "sample": (dict,), "report": (dict,)},
-        "data": {
-            "file": (str,),
-            "J": (int,),
-            "N": (int,),
-            "name": (str,),
-            "use": (dict,),
-            "shares": (list,),
-            "claims": (list,),
-            "sensitive_item": (str,),
-            "sources": (list,),
-        },
-        "later": {"support": (str,), "N": (int, list), "label": (str,)},
-        "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,)},
-        "report": {"author": (str,)},
-    },
-}
-"""The tables and keys of a spec, by its kind, and the types their values may have."""
-
-REQUIRED = {"survey": {"data": ("answer", "arm", "J")}, "published": {"data": ("file", "J", "N")}}
 
 
 @dataclass(frozen=True)
@@ -131,8 +58,8 @@ def read_spec(path: str | Path) -> Spec:
         raise InputError(f"{path}: not a TOML file: {error}.") from error
     kind = tables.get("kind", "survey")
     if not isinstance(kind, str) or kind not in KEYS:
-        raise InputError(f"{path}, line {_line(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
-    _validate(path, text, kind, tables)
+        raise InputError(f"{path}, line {line_of(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
+    validate(path, text, kind, tables)
     return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
 
 
@@ -152,7 +79,8 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     )
     survey = recode(survey, data["recode"]) if "recode" in data else survey
     population = simulated.population if simulated else _population(spec)
-    roles: dict[str, Any] = {k: data[k] for k in ("answer", "arm", "J", "wave", "covariates") if k in data}
+    roles: dict[str, Any] = {k: data[k] for k in ("answer", "J", "placebo", "wave", "covariates") if k in data}
+    roles |= {"arm": data.get("arm"), "instruments": instruments_of(spec.path, spec.text, spec.tables)}
     if "arms" in data:
         roles["arms"] = tuple(data["arms"])
     if "counts" in data:
@@ -160,7 +88,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     else:
         more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
         study = ListExperiment.from_frame(survey, population=population, **roles, **more)
-    _check_columns(spec, study)
+    _check_models(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None
     return study.described(
         sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None
@@ -172,8 +100,8 @@ def fit_arguments(spec: Spec) -> dict[str, Any]:
     arguments = spec.table("model")
     sample = spec.table("sample")
     arguments |= {key: sample.pop(key) for key in ("seed", "method") if key in sample}
-    priors = spec.tables.get("priors")
-    return arguments | ({"priors": priors} if priors else {}) | {"sample": sample, "groups": _groups(spec)}
+    more = {"priors": spec.tables.get("priors"), "margins": margins_of(spec.path, spec.text, spec.tables)}
+    return arguments | {key: value for key, value in more.items() if value} | {"sample": sample, "groups": _groups(spec)}
 
 
 def published_of(spec: Spec) -> tuple[PublishedTable, PublishedSupport | None]:
@@ -216,14 +144,14 @@ def _path(spec: Spec, name: str) -> Path:
 def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
     if data["simulated"] != "two_wave_survey":
         raise InputError(
-            f"{spec.path}, line {_line(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
+            f"{spec.path}, line {line_of(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
             "'two_wave_survey'."
         )
     settings = dict(data.get("simulation", {}))
     unknown = [key for key in settings if key not in ("seed", "n_per_wave")]
     if unknown:
         raise InputError(
-            f"{spec.path}, line {_line(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
+            f"{spec.path}, line {line_of(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
             "there are: seed, n_per_wave."
         )
     wrong = [
@@ -244,92 +172,17 @@ def _population(spec: Spec) -> pd.DataFrame | None:
     return recode(frame, table["recode"]) if "recode" in table else frame
 
 
-def _check_columns(spec: Spec, study: ListExperiment) -> None:
-    """Check the columns that the models and the report use, so that a fault shows before anything is fitted."""
-    models = [spec.table("model"), *spec.table("report").get("alternatives", [])]
-    texts = [
-        text
-        for model in models
-        for text in (model.get("trait"), model.get("control"), *model.get("lapses", {}).values())
-    ]
-    used = [name for text in texts if text is not None for name in formulas.variables(text, study.covariates)]
-    columns = list(dict.fromkeys([*used, *_groups(spec)]))
-    table, _ = study.complete(columns)
-    if study.population is not None:
-        check_levels(table, study.population, columns)
+def _check_models(spec: Spec, study: ListExperiment) -> None:
+    """Resolve every model against the data as a fit will, so that a fault shows before anything is fitted."""
+    margins = margins_of(spec.path, spec.text, spec.tables)
+    priors = spec.tables.get("priors")
+    model = spec.table("model") | ({"priors": priors} if priors else {})
+    for alternative in ({}, *spec.table("report").get("alternatives", [])):
+        changed = {**model, **{key: value for key, value in alternative.items() if key != "name"}}
+        refuse_impossible(blueprint(study, Specification(**changed, margins=margins), _groups(spec)))
 
 
 def _groups(spec: Spec) -> list[str]:
     """Every column that the report groups by, so that the cells keep them apart."""
     by = spec.table("report").get("by", [])
     return list(dict.fromkeys(name for group in by for name in ([group] if isinstance(group, str) else group)))
-
-
-def _validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> None:
-    known = KEYS[kind]
-    _check_keys(path, text, "", tables, known[""])
-    for name, keys in known.items():
-        if name and isinstance(tables.get(name), dict):
-            _check_keys(path, text, name, tables[name], keys)
-    for name, required in REQUIRED[kind].items():
-        for key in required:
-            if key not in tables.get(name, {}):
-                raise InputError(f"{path}: [{name}] needs '{key}'.")
-    if kind == "survey":
-        _check_survey(path, text, tables)
-
-
-def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
-    """What the types of a survey spec's values do not say: keys that exclude one another, and lists of a certain form."""
-    data, report = tables["data"], tables.get("report", {})
-    where = f"{path}, line "
-    if len({"file", "simulated"} & set(data)) != 1:
-        raise InputError(f"{where}{_line(text, 'data')}: [data] needs either 'file' or 'simulated'.")
-    unused = [key for key in ("weights", "ids", "missing") if key in data]
-    if "counts" in data and unused:
-        raise InputError(
-            f"{where}{_line(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
-            "has none. Leave it out."
-        )
-    if "simulated" in data and "population" in tables:
-        raise InputError(f"{where}{_line(text, 'population')}: [population] is part of the simulation. Leave it out.")
-    for key, values in (("arms", data.get("arms")), ("change", report.get("change"))):
-        if values is not None and len(values) != 2:
-            raise InputError(f"{where}{_line(text, key)}: '{key}' must name two values, found {values!r}.")
-    for alternative in report.get("alternatives", []):
-        _check_alternative(path, text, alternative)
-
-
-def _check_alternative(path: Path, text: str, alternative: Any) -> None:
-    where = f"{path}, line {_line(text, 'alternatives', 'report')}: [report] alternatives: "
-    known = {"name": (str,), **KEYS["survey"]["model"], "priors": (dict, str)}
-    if not isinstance(alternative, dict) or "name" not in alternative:
-        raise InputError(f'{where}each must be like {{ name = "liars", response = "liars" }}, found {alternative!r}.')
-    for key, value in alternative.items():
-        if key not in known or not isinstance(value, known[key]):
-            raise InputError(f"{where}'{key}' = {value!r} is not a setting of a model; there are: {', '.join(known)}.")
-
-
-def _check_keys(
-    path: Path, text: str, table: str, values: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]
-) -> None:
-    place = f"[{table}] " if table else ""
-    for key, value in values.items():
-        where = f"{path}, line {_line(text, key, table)}: {place}"
-        if key not in known:
-            raise InputError(f"{where}'{key}' is not known here; there are: {', '.join(known)}.")
-        types = known[key]
-        accepted = types + ((int,) if float in types else ())
-        if not isinstance(value, accepted) or isinstance(value, bool):
-            raise InputError(
-                f"{where}'{key}' must be of type {' or '.join(t.__name__ for t in types)}, found {value!r}."
-            )
-
-
-def _line(text: str, key: str, table: str = "") -> int:
-    """Line of the first assignment to a key of a table, or of a table's header; 1 if it cannot be found."""
-    lines = text.splitlines()
-    header = re.compile(rf"^\s*\[\s*{re.escape(table)}\s*[\].]")
-    start = next((i for i, line in enumerate(lines) if header.match(line)), 0) if table else 0
-    pattern = re.compile(rf'^\s*(\[[^\]]*\b)?["\']?{re.escape(key)}["\']?\s*[=.\]]')
-    return next((i for i, line in enumerate(lines[start:], start + 1) if pattern.match(line)), 1)

@@ -109,6 +109,12 @@ def item_basis(J: int) -> np.ndarray:
     return helmert(J)
 
 
+def ordered_items(gaps: Any, J: int) -> Any:
+    """Logits of J items less their mean, from rare to popular, (..., item); ``gaps`` (..., J - 1) are the steps between them."""
+    steps = (gaps[..., None, :] * np.tri(J, J - 1, -1)).sum(axis=-1)
+    return steps - steps.mean(axis=-1, keepdims=True)
+
+
 FAMILIES = {
     "softmax": Family(softmax, "control_shape"),
     "binomial": Family(binomial, None),

@@ -284,7 +284,7 @@ def _build(
     padded = _placebo(parts, treated)
     answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
-    instruments, observed = _observe(parts, treated)
+    instruments, observed = _observe(parts, treated, answers)
     table = pd.DataFrame(
         {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
         index=frame.index,
@@ -349,13 +349,16 @@ def _placebo(parts: _Parts, treated: pd.Series) -> pd.Series:
     return padded
 
 
-def _observe(parts: _Parts, treated: pd.Series) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
+def _observe(
+    parts: _Parts, treated: pd.Series, answers: pd.Series
+) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
     """The instruments bound to the data, and their coded columns side by side."""
     names = [instrument.name for instrument in parts.instruments]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"instruments: two are called '{twice[0]}'. Give each a name of its own, as in name = '{twice[0]}_2'.")
-    read = [instrument.read(parts.frame, treated) for instrument in parts.instruments]
+    frame = parts.frame.assign(_answer=answers) if parts.instruments else parts.frame
+    read = [instrument.read(frame, treated) for instrument in parts.instruments]
     for instrument, columns in read:
         if not columns.notna().any(axis=None):
             raise InputError(

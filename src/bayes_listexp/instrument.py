@@ -21,11 +21,12 @@ IMPOSSIBLE = -690.0
 
 
 class Parameter(NamedTuple):
-    """A free parameter: its prior, its length (None: one number), and whether it must be positive."""
+    """A free parameter: its prior, its length (None: one number), and whether it must be positive, or lie between 0 and 1."""
 
     prior: Prior
     size: int | None = None
     positive: bool = False
+    probability: bool = False
 
 
 class Rows(NamedTuple):
@@ -51,7 +52,12 @@ def setting(default: Any) -> Any:
 
 
 class Instrument(Protocol):
-    """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data."""
+    """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data.
+
+    Three class attributes are optional and tell the report how to show the estimates: ``shares`` (False: they are on scales
+    of their own; True, the default: shares of people), ``differences`` (names of those that are differences of shares) and
+    ``main`` (names of those to show by group).
+    """
 
     @property
     def name(self) -> str:
@@ -63,7 +69,8 @@ class Instrument(Protocol):
 
     def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[Instrument, pd.DataFrame]:
         """The instrument bound to the data (levels, scales), and its coded columns: floats named ``_<name>...``, NaN where
-        somebody was not asked. ``treated`` is the arm where it is known. Raises InputError for values it cannot be.
+        somebody was not asked. ``treated`` is the arm where it is known, and beside the data's own columns the frame holds
+        the list's answers as ``_answer`` (numbers, NaN without one). Raises InputError for values it cannot be.
         """
 
     def formulas(self) -> dict[str, str]:

@@ -114,15 +114,45 @@ def row_tables(tables: ReportTables, rows: Rows, J: int, arms: Sequence[str]) ->
     starts = np.array([part.start for part in arm_slices(J, arms).values()])
     listed = rows.arm >= 0
     position = np.searchsorted([ARMS.index(arm) for arm in arms], np.where(listed, rows.arm, 0))
-    column = np.where(listed, starts[position] + rows.answer, -1)
+    return tables_at(tables, np.where(listed, starts[position] + rows.answer, -1))
 
-    def at_rows(table: np.ndarray, unlisted: float) -> np.ndarray:
-        padded = np.concatenate([table, np.full((*table.shape[:2], 1), unlisted)], axis=-1)
-        return padded[:, :, column].transpose(2, 0, 1)
+
+def tables_at(tables: ReportTables, column: Any) -> RowTables:
+    """Report tables at one ``column`` (row,) for each row, -1 where there is no answer; integers, NumPy or PyTensor."""
+    take = np.take if isinstance(column, np.ndarray) else pt.take
+
+    def at_rows(table: np.ndarray, unlisted: float) -> Any:
+        padded = np.concatenate([np.full((*table.shape[:2], 1), unlisted), table], axis=-1)
+        return take(padded.transpose(2, 0, 1), column + 1, axis=0)
 
     kept = {name: at_rows(table, 0.0) for name, table in tables.kept.items()}
     followed = {name: at_rows(table, 0.0) for name, table in tables.followed.items()}
     return RowTables(at_rows(tables.certain, 1.0), kept, followed)
+
+
+def reported(tables: ReportTables | RowTables, chances: Mapping[str, tuple[Any, Any]]) -> Any:
+    """P(answer | trait, count) from report tables: ``chances`` maps each lapse to the pair (1 - q, q), which broadcast to them."""
+    said = tables.certain
+    for name, (keeps, lapses) in chances.items():
+        said = said + keeps * tables.kept[name] + lapses * tables.followed[name]
+    return said
+
+
+def reported_by(tables: ReportTables, trait: np.ndarray, count: np.ndarray, lapses: Mapping[str, np.ndarray]) -> np.ndarray:
+    """P(answer) of people with this ``trait`` and ``count`` (person,) on every list, (person, answer), lists side by side.
+
+    ``lapses`` are the probabilities of the lapses, (person,).
+    """
+
+    def own(table: np.ndarray) -> np.ndarray:
+        return table[trait, count]
+
+    theirs = ReportTables(
+        own(tables.certain),
+        {name: own(table) for name, table in tables.kept.items()},
+        {name: own(table) for name, table in tables.followed.items()},
+    )
+    return reported(theirs, {name: (1 - q[:, None], q[:, None]) for name, q in lapses.items()})
 
 
 def possible_rows(tables: RowTables, possible: Sequence[np.ndarray]) -> np.ndarray:
@@ -151,10 +181,8 @@ def row_log_probabilities(
     ``states`` and ``lapse_predictors`` are given at the rows, (..., row, trait, count) and (..., row); ``log_factors`` are
     the instruments', (..., row, trait, count), each with a count axis of length 1 where the count does not matter to it.
     """
-    told = tables.certain
-    for name, followed in tables.followed.items():
-        logit = lapse_predictors[name][..., None, None]
-        told = told + pt.sigmoid(-logit) * tables.kept[name] + pt.sigmoid(logit) * followed
+    logits = {name: lapse_predictors[name][..., None, None] for name in tables.kept}
+    told = reported(tables, {name: (pt.sigmoid(-logit), pt.sigmoid(logit)) for name, logit in logits.items()})
     by_count = [factor for factor in log_factors if pt.as_tensor(factor).type.shape[-1] != 1]
     joint = states * told
     if not by_count:

@@ -20,7 +20,7 @@ from bayes_listexp.cells import ARMS, arm_of, by_columns
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import Rows
-from bayes_listexp.likelihood import arm_slices, report_tables
+from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names, points, predict
 from bayes_listexp.predictive import evaluate
@@ -124,7 +124,7 @@ def draw_study(
     states, prevalence, lapses, told = _drawn_from(plan, values, rows)
     latent = _choose(states.reshape(len(states), -1), rng)
     trait, count = np.divmod(latent, plan.J + 1)
-    said = _said(plan, trait, count, lapses)
+    said = reported_by(plan.tables, trait, count, lapses)
     for arm, part in arm_slices(plan.J, plan.arms).items():
         at = np.flatnonzero(rows.arm == ARMS.index(arm))
         table.iloc[at, table.columns.get_loc("_answer")] = _choose(said[at, part], rng)
@@ -158,7 +158,8 @@ def _drawn_from(
     posterior = xr.Dataset({k: (("chain", "draw", *(f"{k}_{i}" for i in range(v.ndim))), v[None, None]) for k, v in values.items()})
     at, keys = points(plan, plan.cells.frame), list[list[str]]()
 
-    def make(inputs: Mapping[str, Any]) -> list[Any]:
+    def make(draws: Mapping[str, Any]) -> list[Any]:
+        inputs = {name: value[0] for name, value in draws.items()}  # what no parameter enters has no draw dim to take it from
         predicted = predict(plan, inputs, at)
         predictors = {name: pt.take(value, rows.cell, axis=-1) for name, value in predicted.instruments.items()}
         told = [i.distribution(rows, predictors, inputs, plan.J) for i in plan.instruments]
@@ -166,8 +167,7 @@ def _drawn_from(
         flat = [value for t in told for value in t.values()]
         return [predicted.states, *(pt.sigmoid(v) for v in predicted.lapses.values()), *flat]
 
-    (outputs,) = evaluate(plan, posterior, make, 1)
-    states, *rest = (output[0] for output in outputs)
+    ((states, *rest),) = evaluate(plan, posterior, make, 1)
     lapses = dict(zip(plan.tables.kept, (q[rows.cell] for q in rest), strict=False))
     rest = rest[len(plan.tables.kept) :]
     distributions = []
@@ -176,14 +176,6 @@ def _drawn_from(
         rest = rest[len(names) :]
     states = states[rows.cell]
     return states, states[:, 1].sum(axis=-1), lapses, distributions
-
-
-def _said(plan: Blueprint, trait: np.ndarray, count: np.ndarray, lapses: Mapping[str, np.ndarray]) -> np.ndarray:
-    """P(answer) of each person on every list, (person, answer), lists side by side."""
-    said = plan.tables.certain[trait, count]
-    for name, q in lapses.items():
-        said = said + (1 - q)[:, None] * plan.tables.kept[name][trait, count] + q[:, None] * plan.tables.followed[name][trait, count]
-    return said
 
 
 def _choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -218,9 +210,7 @@ def draw_answers(
                 f"lapses: '{name}' needs a probability between 0 and 1 and must be one of: {', '.join(catalogue)}."
             )
     tables = report_tables(catalogue, J)
-    said = tables.certain + sum(
-        (1 - chances[n]) * tables.kept[n] + chances[n] * tables.followed[n] for n in tables.kept
-    )
+    said = reported(tables, {name: (1 - q, q) for name, q in chances.items()})
     answers = np.empty(len(trait), dtype=int)
     for treated_arm, columns in enumerate(arm_slices(J).values()):
         rows = np.flatnonzero(np.asarray(treated, dtype=int) == treated_arm)

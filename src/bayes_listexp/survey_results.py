@@ -88,7 +88,7 @@ def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, grou
     )
     weights = " with survey weights" if survey.study.weighted else ""
     caption = f"{title}. The difference in means{weights} is not cut off at 0 or 100 %."
-    return figure(fig, name=f"support-{_id(group)}", caption=caption, synthetic=survey.study.synthetic)
+    return figure(fig, name=f"support-{identifier(group)}", caption=caption, synthetic=survey.study.synthetic)
 
 
 def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
@@ -109,7 +109,7 @@ def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group
         rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
     note = "Difference in means: treatment minus control arm, with survey weights." if survey.study.weighted else ""
     return Table(
-        f"support-{_id(group)}", rows, f"Support by {' and '.join(by)}" if by else "Support", tuple(columns), note
+        f"support-{identifier(group)}", rows, f"Support by {' and '.join(by)}" if by else "Support", tuple(columns), note
     )
 
 
@@ -166,7 +166,7 @@ def change_section(survey: Survey) -> Section:
         table = table[table[group].isin(draws[group].to_numpy()) & table["estimate"].notna()]
         drawn = figures.change_between_waves(draws, table, waves=(first, second), title=f"Change by {group}")
         blocks.append(
-            figure(drawn, name=f"change-{_id(group)}", synthetic=survey.study.synthetic, caption=f"Change by {group}.")
+            figure(drawn, name=f"change-{identifier(group)}", synthetic=survey.study.synthetic, caption=f"Change by {group}.")
         )
         blocks.append(_change_by(draws, table, group))
     row = estimates.summarise(parts["change"]).iloc[0]
@@ -225,7 +225,7 @@ def _change_by(draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
         Points("dim", "Difference in means"),
         Interval("dim_lower", "dim_upper", "its 95 % interval", points=True),
     )
-    return Table(f"change-{_id(group)}", rows, f"Change by {group}", columns)
+    return Table(f"change-{identifier(group)}", rows, f"Change by {group}", columns)
 
 
 def _changes(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
@@ -266,7 +266,8 @@ def _with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: st
     return rows.merge(known[[*keys, "truth"]], on=keys, how="left") if keys else rows.assign(truth=np.nan)
 
 
-def _id(text: str) -> str:
+def identifier(text: str) -> str:
+    """A name as part of an id or of a file's name: small letters, digits and -."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-") or "group"
 
 

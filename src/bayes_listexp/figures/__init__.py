@@ -7,11 +7,12 @@ with matplotlib directly: arviz-plots composes one kind of mark for each row. Th
 from bayes_listexp.figures.comparisons import published_support, robustness
 from bayes_listexp.figures.panels import answers_by_arm, prior_posterior
 from bayes_listexp.figures.style import to_png, to_svg
-from bayes_listexp.figures.survey import change_between_waves, support_by_group, trajectory
+from bayes_listexp.figures.survey import change_between_waves, list_and_direct, support_by_group, trajectory
 
 __all__ = [
     "answers_by_arm",
     "change_between_waves",
+    "list_and_direct",
     "prior_posterior",
     "published_support",
     "robustness",

@@ -82,7 +82,7 @@ class Scale(NamedTuple):
 class Key(NamedTuple):
     """One entry of the key: which mark, and what it means."""
 
-    mark: str  # "posterior", "interval", "dim", "printed", "impossible"
+    mark: str  # "posterior", "interval", "dim", "printed", "impossible", or "" for words alone
     text: str
 
 
@@ -198,7 +198,7 @@ def _write_key(page: Axes, key: Sequence[Key], top: float) -> None:
             page.plot([0.19], [y], "D", color="white", mec=DIM, mew=1.3, ms=4.8)
         elif mark == "printed":
             page.plot([0.19], [y], "x", color=INK, mew=1.8, ms=6)
-        else:
+        elif mark == "impossible":
             page.fill_between([0.02, 0.36], y - 0.06, y + 0.06, color=SHADE, ec=RULE, lw=0.6)
         page.text(0.46, y, text, size=SMALL, color=GREY, va="center_baseline")
 

@@ -45,6 +45,9 @@ from bayes_listexp.figures.style import (
 MODEL_KEY = Key("posterior", "model: posterior median, 50 % and 95 % interval")
 DIM_KEY = Key("dim", "difference in means, 95 % confidence interval")
 IMPOSSIBLE_KEY = Key("impossible", "values that no share can take")
+LIST_KEY = Key("posterior", "prevalence: posterior median, 50 % and 95 % interval")
+DIRECT_KEY = Key("dim", "yes to the direct question, of those who answer, 95 % interval")
+BIAS_KEY = Key("", "bias: prevalence minus direct, percentage points")
 DENSE = 10  # rows beyond which densities would crowd the figure
 
 Levels = tuple[str, ...]
@@ -84,6 +87,40 @@ def support_by_group(
     key = [MODEL_KEY] + ([DIM_KEY] if tables else []) + ([IMPOSSIBLE_KEY] if scale.ends != (0, 100) else [])
     arranged = _arranged(list(zip(groups, rows, strict=True)), sort=sort, nested=along is not None and len(order) > 1)
     return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt)
+
+
+@styled
+def list_and_direct(
+    draws: xr.Dataset,
+    *,
+    along: str | None = None,
+    sort: bool = True,
+    title: str = "",
+    subtitle: str = "",
+    label: str = "Have the trait, % of respondents",
+) -> Figure:
+    """What the list says beside what people admit: prevalence, the direct question, and the bias between them.
+
+    `draws` has the variables `prevalence`, `direct` and `sensitivity_bias` (prevalence minus direct), each with dims (chain,
+    draw, *by) in 0-1 units, as :func:`bayes_listexp.misreporting` gives them; all three are the model's. `along` and `sort`
+    as in `support_by_group`; rows are sorted by prevalence. Raises `InputError` when a draw is not finite.
+    """
+    by = _by(draws["prevalence"])
+    order = [d for d in by if d != along] + ([along] if along else [])
+    groups = {name: dict(_groups(100 * draws[name], order)) for name in ("prevalence", "direct", "sensitivity_bias")}
+    rows = {
+        levels: _direct_row(levels, values, groups["direct"][levels], groups["sensitivity_bias"][levels], len(groups["direct"]))
+        for levels, values in groups["prevalence"].items()
+    }
+    alt = "Prevalence and what people admit. " + " ".join(
+        f"{row.label}: prevalence {row.words[0][0]}, direct question {row.words[1][0]}, {row.words[2][0]} points." for row in rows.values()
+    )
+    arranged = _arranged(list(rows.items()), sort=sort, nested=along is not None and len(order) > 1)
+    return forest(
+        [row._replace(joined=False) for row in arranged],
+        percent_scale([m for r in rows.values() for m in (r.posterior, r.dim) if m], label),
+        key=[LIST_KEY, DIRECT_KEY, BIAS_KEY], title=title, subtitle=subtitle, alt=alt,
+    )  # fmt: skip
 
 
 @styled
@@ -228,6 +265,19 @@ def _support_row(levels: Levels, values: NDArray[np.float64], dim: pd.Series | N
         note = f"n = {int(dim['n_control'] + dim['n_treatment']):,}"
     density = values if rows <= DENSE else None
     return Row(" · ".join(levels) or "All", note, mark, beside, density, words)
+
+
+def _direct_row(
+    levels: Levels, listed: NDArray[np.float64], direct: NDArray[np.float64], bias: NDArray[np.float64], rows: int
+) -> Row:
+    marks = [mark_of_draws(values) for values in (listed, direct, bias)]
+    words = (
+        (percent_words(marks[0]), POSTERIOR),
+        (percent_words(marks[1]), DIM),
+        (f"bias {percent_words(marks[2], signed=True)}", INK),
+    )
+    density = listed if rows <= DENSE else None
+    return Row(" · ".join(levels) or "All", "", marks[0], marks[1]._replace(inner=None), density, words)
 
 
 def _change_row(levels: Levels, values: NDArray[np.float64], dim: pd.Series | None, rows: int) -> Row:

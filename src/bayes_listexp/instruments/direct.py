@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,8 @@ class DirectQuestion:
     primed: bool = setting(False)
     name: str = "direct"
     someone_refused: bool = False
+    main: ClassVar[tuple[str, ...]] = ("prevalence", "direct", "sensitivity_bias", "lie_rate")
+    differences: ClassVar[tuple[str, ...]] = ("sensitivity_bias",)
 
     def __post_init__(self) -> None:
         for value, known, what in ((self.lies, LIES, "lies"), (self.refusals, REFUSALS, "refusals")):

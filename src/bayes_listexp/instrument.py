@@ -51,6 +51,12 @@ def setting(default: Any) -> Any:
     return field(default=default, metadata={"setting": True})
 
 
+def choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One category per row, with probabilities proportional to ``p`` (row, category): how instruments and lists are drawn."""
+    cumulated = p.cumsum(axis=1)
+    return (cumulated[:, :-1] < rng.random((len(p), 1)) * cumulated[:, -1:]).sum(axis=1)
+
+
 class Instrument(Protocol):
     """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data.
 

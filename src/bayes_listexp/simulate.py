@@ -19,7 +19,7 @@ from bayes_listexp import responses
 from bayes_listexp.cells import ARMS, arm_of, by_columns
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.instrument import Rows
+from bayes_listexp.instrument import Rows, choose
 from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names, points, predict
@@ -122,12 +122,12 @@ def draw_study(
     rows = Rows(cell, arm_of(table), table["_answer"].to_numpy(), table["_treated"].to_numpy(dtype=float),
                 np.ones(len(table)), np.ones(len(table)), {name: table[name].to_numpy() for name in observed})
     states, prevalence, lapses, told = _drawn_from(plan, values, rows)
-    latent = _choose(states.reshape(len(states), -1), rng)
+    latent = choose(states.reshape(len(states), -1), rng)
     trait, count = np.divmod(latent, plan.J + 1)
     said = reported_by(plan.tables, trait, count, lapses)
     for arm, part in arm_slices(plan.J, plan.arms).items():
         at = np.flatnonzero(rows.arm == ARMS.index(arm))
-        table.iloc[at, table.columns.get_loc("_answer")] = _choose(said[at, part], rng)
+        table.iloc[at, table.columns.get_loc("_answer")] = choose(said[at, part], rng)
     for instrument, distribution in zip(plan.instruments, told, strict=True):
         table = table.assign(**instrument.draw(rng, rows, (trait, count), distribution))
     drawn = dataclasses.replace(study, table=table.assign(_answer=table["_answer"].where(listed, -1)), synthetic=True,
@@ -178,12 +178,6 @@ def _drawn_from(
     return states, states[:, 1].sum(axis=-1), lapses, distributions
 
 
-def _choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One category per row, with probabilities proportional to ``p`` (row, category)."""
-    cumulated = p.cumsum(axis=1)
-    return (cumulated[:, :-1] < rng.random((len(p), 1)) * cumulated[:, -1:]).sum(axis=1)
-
-
 def draw_answers(
     trait: np.ndarray,
     count: np.ndarray,
@@ -214,7 +208,7 @@ def draw_answers(
     answers = np.empty(len(trait), dtype=int)
     for treated_arm, columns in enumerate(arm_slices(J).values()):
         rows = np.flatnonzero(np.asarray(treated, dtype=int) == treated_arm)
-        answers[rows] = _choose(said[trait[rows], count[rows], columns], rng)
+        answers[rows] = choose(said[trait[rows], count[rows], columns], rng)
     return answers
 
 

@@ -13,6 +13,8 @@ from scipy.stats import chi2_contingency
 
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.instruments.direct import YES
+from bayes_listexp.list_and_direct import asked_both, placebo_tests
 from bayes_listexp.predictive import answers_by_arm
 
 R_HAT_LIMIT = 1.01
@@ -35,11 +37,14 @@ class Check(NamedTuple):
 def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list[Check]:
     """Checks of the data and the design before any model; ``covariates`` are compared between arms.
 
-    Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so.
+    Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Each direct question that was
+    asked of people with a list adds its placebo tests and the count of answers that contradict each other.
     """
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
     if any(study.table[name].isna().any() for name in covariates):
         checks.insert(1, missing_covariates(study, covariates))
+    for name in asked_both(study) if study.item is None else ():
+        checks += [*placebo_direct(study, instrument=name), contradictions(study, instrument=name)]
     return checks + ([balance(study, covariates)] if covariates else [])
 
 
@@ -144,6 +149,45 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
     text = (f"The arms differ in {', '.join(unbalanced)} (chi-squared tests, Holm-adjusted for {len(table)} tests)." if unbalanced else
             f"The arms do not differ in {', '.join(table['covariate'])} (chi-squared tests, smallest Holm-adjusted p = {worst:.2g}).")
     return Check("balance", question, not unbalanced, worst, table, text)
+
+
+def placebo_direct(study: ListExperiment, *, instrument: str = "direct") -> list[Check]:
+    """Placebo tests I and II of a direct question asked beside the list (Aronow et al. 2015), a Check each.
+
+    Raises
+    ------
+    InputError : as :func:`bayes_listexp.list_and_direct.placebo_tests`.
+    """
+    table = placebo_tests(study, instrument=instrument)
+    questions = ("Does the list find the trait in everybody who admits it to the direct question?",
+                 "Is the direct question answered alike in both arms?")
+    told = ("Among those who say yes to the direct question the list finds {estimate:.1f} % with the trait",
+            "The share who say yes to the direct question differs by {estimate:+.1f} points between treatment and control arm")
+    checks = []
+    for question, sentence, row in zip(questions, told, table.to_dict("records"), strict=True):
+        name = f"placebo test {row['test']}" + ("" if instrument == "direct" else f" ({instrument})")
+        if not np.isfinite(row["p"]):
+            text = "Not testable: an arm has too few people who " + ("say yes." if row["test"] == "I" else "were asked.")
+            checks.append(Check(name, question, None, None, None, text))
+            continue
+        percent = {key: 100 * row[key] for key in ("estimate", "lower", "upper", "expected")}
+        text = sentence.format(**percent) + " (95 % interval {lower:.1f} to {upper:.1f}; {expected:.0f} expected,".format(**percent)
+        text += f" p = {row['p']:.2g})."
+        checks.append(Check(name, question, row["p"] >= LEVEL, row["estimate"], pd.DataFrame([row]), text))
+    return checks
+
+
+def contradictions(study: ListExperiment, *, instrument: str = "direct") -> Check:
+    """How many say yes to the direct question and count nothing on the treatment list, so that one of the two is untrue."""
+    name = "contradictions" + ("" if instrument == "direct" else f" ({instrument})")
+    question = "How many say yes directly and 0 on the treatment list?"
+    yes = study.listed[study.listed["_treated"] & (study.listed[f"_{instrument}"] == YES)]
+    n, total = int(yes.loc[yes["_answer"] == 0, "_n"].sum()), int(yes["_n"].sum())
+    text = f"Of {total:,} in the treatment arm who say yes to the direct question, {n:,} count 0 items on the list"
+    text += (", which contradicts it: they hid the trait on the list, claimed it falsely, or answered carelessly. A model needs "
+             "lies = 'two_sided', or a response model in which people with the trait may answer 0." if n else
+             ": no answer contradicts another.")
+    return Check(name, question, None, float(n), None, text)
 
 
 def fit_checks(tree: xr.DataTree) -> list[Check]:

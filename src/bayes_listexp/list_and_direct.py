@@ -1,0 +1,185 @@
+"""List and direct question together, without a model: the combined estimate and the two placebo tests.
+
+Aronow, Coppock, Crawford & Green (2015), "Combining list experiment and direct question estimates of sensitive behavior
+prevalence", Journal of Survey Statistics and Methodology 3. On top of the list experiment's assumptions, nobody without the
+trait says yes to the direct question, and the arm does not change the direct answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from bayes_listexp.errors import InputError
+from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.instruments.direct import NO, YES, DirectQuestion
+
+COMBINED_COLUMNS = ["estimate", "se", "lower", "upper", "direct", "direct_se", "dim", "dim_se", "n", "left_out"]
+PLACEBO_COLUMNS = ["test", "expected", "estimate", "se", "lower", "upper", "statistic", "p", "n"]
+
+
+class Difference(NamedTuple):
+    """A difference in means, the variances of what is left in the (control, treatment) arm, and the arms' sizes."""
+
+    estimate: float
+    variances: np.ndarray
+    sizes: np.ndarray
+
+    @property
+    def se(self) -> float:
+        """Its standard error, the arms being independent samples."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.sqrt((self.variances / self.sizes).sum()))
+
+
+def combined_estimate(
+    study: ListExperiment,
+    *,
+    instrument: str = "direct",
+    by: str | Sequence[str] = (),
+    covariates: Sequence[str] = (),
+    probability: float = 0.95,
+) -> pd.DataFrame:
+    """Prevalence from the list and the direct question together, by group: one row per group.
+
+    D + (1 - D) t, D being the share who say yes to the direct question and t the difference in mean list answers among those
+    who say no. Those who admit the trait need not be estimated by the list, so it is more precise than the list alone.
+
+    Columns: the groups, ``estimate``, ``se``, ``lower``, ``upper`` (normal interval), ``direct`` and ``direct_se`` (share of
+    direct yes), ``dim`` and ``dim_se`` (difference in means of everybody who answered both), ``n`` (respondents who answered
+    both), ``left_out`` (those of the group who refused, were not asked, did not answer the list, or lack a covariate). All are
+    shares of people, 0 to 1 if the assumptions hold, never cut off. Survey weights are not used.
+
+    The variance is [D (1 - D) (1 - t)^2 + (1 - D) (v1 / g + v0 / (1 - g))] / n, with g the share of the treatment arm among all
+    and v the variances of the answers of those who say no in either arm; it equals the influence function's,
+    sum of phi^2 / n^2, up to terms that vanish with n. With ``covariates`` (categories as dummies, no interactions with the
+    arm), differences are the arm's coefficients in least squares and variances those of the residuals.
+
+    A group in which nobody says yes has its difference in means; one in which nobody of an arm says no has NaN.
+
+    Raises
+    ------
+    InputError : the study has no such direct question, has several sensitive items, nobody answered both, or a column is
+        unknown or named twice.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    covariates = [covariates] if isinstance(covariates, str) else list(covariates)
+    table = _answered_both(study, instrument, [*by, *covariates])
+    everybody = study.complete(by)[0]
+    groups = [((), everybody)] if not by else everybody.groupby(by, observed=True, sort=True)
+    rows = []
+    for key, group in groups:
+        used = table.loc[group.index.intersection(table.index)]
+        left_out = int(group["_n"].sum() - used["_n"].sum())
+        rows.append([*(key if isinstance(key, tuple) else (key,)),
+                     *_combined(used, instrument, covariates, probability), left_out])
+    return pd.DataFrame(rows, columns=[*by, *COMBINED_COLUMNS])
+
+
+def placebo_tests(
+    study: ListExperiment, *, instrument: str = "direct", covariates: Sequence[str] = (), probability: float = 0.95
+) -> pd.DataFrame:
+    """The two placebo tests of Aronow et al. (2015): one row each, "I" and "II".
+
+    I: among those who say yes to the direct question, the difference in mean list answers is 1 (everybody has the trait and
+    the list counts it). II: the share of direct yes is the same in both arms, a difference of 0. Columns: ``test``,
+    ``expected`` (1 and 0), ``estimate``, ``se``, ``lower``, ``upper`` (normal interval), ``statistic`` (distance from what is
+    expected, in standard errors), ``p`` (two-sided, normal), ``n``. NaN where an arm has too few. ``covariates`` as in
+    :func:`combined_estimate`.
+
+    Raises
+    ------
+    InputError : as :func:`combined_estimate`.
+    """
+    covariates = [covariates] if isinstance(covariates, str) else list(covariates)
+    table = _answered_both(study, instrument, covariates)
+    yes = table[table[f"_{instrument}"] == YES]
+    rows = []
+    for test, expected, people, column in (("I", 1.0, yes, "_answer"), ("II", 0.0, table, f"_{instrument}")):
+        found = _difference(people, column, covariates)
+        se = found.se
+        z = (found.estimate - expected) / se if se > 0 else float("nan")
+        rows.append([test, expected, found.estimate, se, *_interval(found.estimate, se, probability), z,
+                     float(2 * norm.sf(abs(z))), int(found.sizes.sum())])
+    return pd.DataFrame(rows, columns=PLACEBO_COLUMNS)
+
+
+def asked_both(study: ListExperiment) -> tuple[str, ...]:
+    """Names of the direct questions that somebody with an answer to the list said yes or no to."""
+    direct = [i.name for i in study.instruments if isinstance(i, DirectQuestion)]
+    return tuple(name for name in direct if study.listed[f"_{name}"].isin((NO, YES)).any())
+
+
+def _answered_both(study: ListExperiment, instrument: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of those who answered the list and said yes or no, with a level in each of ``columns``."""
+    known = [i.name for i in study.instruments if isinstance(i, DirectQuestion)]
+    if instrument not in known:
+        raise InputError(
+            f"the study has no direct question '{instrument}'; it has: {', '.join(known) or 'none'}. Name it when building the "
+            "study: instruments = [DirectQuestion(column, yes=..., no=...)]."
+        )
+    if study.item is not None:
+        raise InputError(f"instrument '{instrument}': with several sensitive items it is not known which of them the direct "
+                         "question asks. Make one study of each item.")
+    twice = [name for name in columns if list(columns).count(name) > 1]
+    if twice:
+        raise InputError(f"column '{twice[0]}' is named twice in `by` and `covariates`.")
+    if instrument not in asked_both(study):
+        raise InputError(f"instrument '{instrument}': nobody answered both the list and the direct question, so the two cannot "
+                         "be combined for the same people. Fit a model of both instead.")
+    table, _ = study.complete(columns)
+    return table[(table["_answer"] >= 0) & table[f"_{instrument}"].isin((NO, YES))]
+
+
+def _combined(table: pd.DataFrame, instrument: str, covariates: Sequence[str], probability: float) -> list[float]:
+    """The numbers of one group, in the order of the columns."""
+    n, d = table["_n"].to_numpy(dtype=float), table[f"_{instrument}"].to_numpy()
+    size = n.sum()
+    if size == 0:
+        return [float("nan")] * 8 + [0]
+    share_yes = float(n @ d / size)
+    treated = float(n @ table["_treated"].to_numpy(dtype=float) / size)
+    arms = np.array([1 - treated, treated])
+    among_no = _difference(table[d == NO], "_answer", covariates)
+    estimate = share_yes + (1 - share_yes) * among_no.estimate
+    with np.errstate(divide="ignore", invalid="ignore"):
+        admitted = share_yes * (1 - share_yes) * (1 - among_no.estimate) ** 2
+        se = float(np.sqrt((admitted + (1 - share_yes) * (among_no.variances / arms).sum()) / size))
+        direct_se = float(np.sqrt(share_yes * (1 - share_yes) / (size - 1)))
+    alone = _difference(table, "_answer", covariates)
+    return [estimate, se, *_interval(estimate, se, probability), share_yes, direct_se, alone.estimate, alone.se, int(size)]
+
+
+def _difference(table: pd.DataFrame, column: str, covariates: Sequence[str]) -> Difference:
+    """The arm's coefficient in least squares of ``column`` on arm and covariates; without covariates, the difference in means."""
+    n, y = table["_n"].to_numpy(dtype=float), table[column].to_numpy(dtype=float)
+    treated = table["_treated"].to_numpy(dtype=float)
+    sizes = np.array([n[treated == arm].sum() for arm in (0, 1)])
+    if (sizes == 0).any():
+        return Difference(float("nan"), np.full(2, np.nan), sizes)
+    others = np.column_stack([np.ones(len(table)), *(_columns(table[name]) for name in covariates)])
+    root = np.sqrt(n)[:, None]  # a row of n people counts n times
+    design = np.column_stack([treated, others])
+    if np.linalg.matrix_rank(root * design) == np.linalg.matrix_rank(root * others):
+        return Difference(float("nan"), np.full(2, np.nan), sizes)  # the covariates give the arm away
+    coefficients = np.linalg.lstsq(root * design, root[:, 0] * y, rcond=None)[0]
+    squares = n * (y - design @ coefficients) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variances = np.array([squares[treated == arm].sum() for arm in (0, 1)]) / np.where(sizes > 1, sizes - 1, np.nan)
+    return Difference(float(coefficients[0]), variances, sizes)
+
+
+def _columns(column: pd.Series) -> np.ndarray:
+    """A covariate as columns of numbers, (row, column): itself, or a dummy for each category but the first."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column.to_numpy(dtype=float)[:, None]
+    return (column.cat.codes.to_numpy()[:, None] == np.arange(1, len(column.cat.categories))).astype(float)
+
+
+def _interval(estimate: float, se: float, probability: float) -> tuple[float, float]:
+    width = float(norm.ppf(0.5 + probability / 2)) * se
+    return estimate - width, estimate + width

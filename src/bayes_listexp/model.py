@@ -188,7 +188,7 @@ def _as_points(plan: Blueprint) -> Points:
     """The designs at the cells as shared variables, so that a compiled model can be given other data."""
     at = points(plan, plan.cells.frame)
     matrices = {name: _as_data(name, value) for name, value in at.matrices.items()}
-    return Points(matrices, pm.Data("item", at.item) if plan.item is not None else at.item)
+    return Points(matrices, pm.Data("item_of_cell", at.item) if plan.item is not None else at.item)
 
 
 def _as_data(name: str, matrices: Matrices) -> Matrices:

@@ -22,7 +22,8 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     The estimate is a share of people (0 to 1) if the assumptions hold; it is never cut off at 0 or 1. Unweighted, the
     variance is v1/n1 + v0/n0 with unbiased variances; weighted (Hajek), it is the linearised variance of each weighted
     mean with the n/(n - 1) correction. A group without answers in an arm has NaN, with a single one no ``se``. A missing
-    level is left out or a group of its own, as the study's ``missing`` says.
+    level is left out or a group of its own, as the study's ``missing`` says. By the item, where
+    there are several, each treatment list is compared with the one control arm.
 
     Raises
     ------
@@ -36,6 +37,7 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
         raise InputError("weighted = True: the study has no survey weights.")
     table, _ = study.complete(by)
     table = table[table["_answer"] >= 0]
+    table = _control_of_every_item(table, study.item) if study.item in by else table
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     rows = [[*(key if isinstance(key, tuple) else (key,)), *_one(group, weighted, probability)] for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
@@ -64,6 +66,14 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     out = pd.DataFrame({"estimate": estimate, "se": se, "lower": estimate - width * se, "upper": estimate + width * se,
                         "z": estimate / se})
     return out.reset_index() if by else out.reset_index(drop=True)
+
+
+def _control_of_every_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
+    """The rows once more for each item that they can be compared with: those of the control arm for every item."""
+    control = table[~table["_treated"]]
+    items = table[item].cat.categories
+    copies = [control.assign(**{item: pd.Categorical([level] * len(control), categories=items)}) for level in items]
+    return pd.concat([table[table["_treated"]], *copies])
 
 
 def _one(table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:

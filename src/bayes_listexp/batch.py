@@ -17,7 +17,7 @@ import xarray as xr
 from bayes_listexp import report as reporting
 from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
-from bayes_listexp.estimates import prevalence, summarise
+from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
@@ -120,15 +120,23 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         simulated.truth if simulated else None,
         _command(spec),
     )
-    overall = summarise(prevalence(trees["fit"], by=[study.wave] if study.waves and study.wave else ()))
+    by = [name for name in (study.item, study.wave) if name is not None]
+    overall = summarise(prevalence(trees["fit"], by=by))
     summary = {
         "title": spec.title,
         "headline": headline(survey),
         "prevalence": overall.to_dict("records"),
+        "instruments": {name: _estimates(trees["fit"], name) for name in fact(trees["fit"], "instruments")},
         "converged": converged(trees["fit"]),
         "exclusions": fact(trees["fit"], "exclusions"),
     }
     return Made(trees, partial(survey_report, survey), [], summary)
+
+
+def _estimates(tree: xr.DataTree, instrument: str) -> list[dict[str, Any]]:
+    """What an instrument says of everybody: a summary of each of its estimates."""
+    found = observed_by(tree, instrument)
+    return [{"estimate": name, **summarise(draws).iloc[0].to_dict()} for name, draws in found.items()]
 
 
 def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:

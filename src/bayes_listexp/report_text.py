@@ -6,18 +6,23 @@ import json
 
 import xarray as xr
 
-from bayes_listexp import stored
+from bayes_listexp import instrument_text, stored
+from bayes_listexp.references import REFERENCES
 
 COUNTS = {
     "softmax": "a saturated categorical distribution over 0 to J",
     "binomial": "a binomial distribution",
     "beta_binomial": "a beta-binomial distribution",
     "com_binomial": "a Conway-Maxwell binomial distribution",
+    "poisson_binomial": "a Poisson-binomial distribution, that of independent items of unequal popularity,",
 }
 DEPENDENCE = {
     "none": "independently of the trait",
     "shift": "with a shift of its linear predictor for those with the trait, shrunken to none by its prior",
     "free": "with coefficients and shape of their own for those with the trait, shrunken to the others'",
+    "saturated": "with any distribution for those with the trait and any other for those without it",
+    "linear": "and the logit of the trait is linear in that number",
+    "smooth": "and the logit of the trait follows a random walk over that number",
 }
 RESPONSES = {
     "truthful": "Respondents are taken to count truthfully (no design effect, no liars).",
@@ -25,23 +30,12 @@ RESPONSES = {
     "(floor) and those with all of them J (ceiling), with estimated probabilities.",
     "top_coded": "A share of respondents answers with the largest number whatever applies.",
     "uniform": "A share of respondents in each arm answers at random.",
+    "bottom_coded": "A share of respondents answers 0 whatever applies.",
+    "careless": "A share of respondents, the same on every list, answers at random.",
+    "deflated": "A share of those with the trait leaves the sensitive item out of the count.",
 }
-BIBTEX = """@article{blair_imai_2012, author = {Blair, Graeme and Imai, Kosuke}, title = {Statistical Analysis of List Experiments},
-  journal = {Political Analysis}, year = {2012}, volume = {20}, number = {1}, pages = {47--77}}
-@article{imai_2011, author = {Imai, Kosuke}, title = {Multivariate Regression Analysis for the Item Count Technique},
-  journal = {Journal of the American Statistical Association}, year = {2011}, volume = {106}, number = {494}, pages = {407--416}}
-@article{blair_chou_imai_2019, author = {Blair, Graeme and Chou, Winston and Imai, Kosuke},
-  title = {List Experiments with Measurement Error}, journal = {Political Analysis}, year = {2019}, volume = {27}, number = {4},
-  pages = {455--480}}
-@article{vehtari_gelman_gabry_2017, author = {Vehtari, Aki and Gelman, Andrew and Gabry, Jonah},
-  title = {Practical {Bayesian} Model Evaluation Using Leave-One-Out Cross-Validation and {WAIC}},
-  journal = {Statistics and Computing}, year = {2017}, volume = {27}, pages = {1413--1432}}
-@article{vehtari_2021, author = {Vehtari, Aki and Gelman, Andrew and Simpson, Daniel and Carpenter, Bob and B{\\"u}rkner, Paul-Christian},
-  title = {Rank-Normalization, Folding, and Localization: An Improved {R}-hat for Assessing Convergence of {MCMC}},
-  journal = {Bayesian Analysis}, year = {2021}, volume = {16}, number = {2}, pages = {667--718}}
-@article{park_gelman_bafumi_2004, author = {Park, David K. and Gelman, Andrew and Bafumi, Joseph},
-  title = {Bayesian Multilevel Estimation with Poststratification: State-Level Estimates from National Polls},
-  journal = {Political Analysis}, year = {2004}, volume = {12}, number = {4}, pages = {375--385}}"""
+ALWAYS = ("blair_imai_2012", "imai_2011", "vehtari_2021", "vehtari_gelman_gabry_2017")
+MEASUREMENT_ERROR = ("top_coded", "bottom_coded", "uniform", "careless")
 
 
 def methods_paragraph(tree: xr.DataTree) -> str:
@@ -58,19 +52,40 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     )
     target = (
         "Prevalences are poststratified to the population frame: means of P(trait | x) over its cells, weighted by their number "
-        "of people."
+        "of people (Park, Gelman & Bafumi 2004)."
         if population
         else "Prevalences are means of P(trait | x) over the respondents."
     )
+    more = "".join(f"{sentence} " for sentence in (*instrument_text.study_words(tree), *instrument_text.all_words(tree)))
+    error = " (Blair, Chou & Imai 2019)" if model["response"] in MEASUREMENT_ERROR else ""
+    response = RESPONSES.get(model["response"], "Respondents follow reporting rules supplied by the analyst.")
     return (
         f"The list experiment has J = {J} control items. We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
-        f"{RESPONSES.get(model['response'], 'Respondents follow reporting rules supplied by the analyst.')} "
+        f"{response.removesuffix('.')}{error}. {more}"
         f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
     )
+
+
+def bibtex(tree: xr.DataTree) -> str:
+    """BibTeX entries of what the methods paragraph cites, and of nothing else."""
+    keys = [*ALWAYS, *instrument_text.cited(tree)]
+    if stored.fact(tree, "specification")["response"] in MEASUREMENT_ERROR:
+        keys.append("blair_chou_imai_2019")
+    if "population" in tree.children:
+        keys.append("park_gelman_bafumi_2004")
+    return "\n".join(entry for key, entry in REFERENCES.items() if key in keys)
+
+
+def model_words(tree: xr.DataTree) -> tuple[tuple[str, str], ...]:
+    """The model in words, part by part: the list, each instrument, each margin."""
+    model = stored.fact(tree, "specification")
+    counts = f"The control counts follow {COUNTS[model['counts']].rstrip(',')}, {DEPENDENCE[model['dependence']]}."
+    response = RESPONSES.get(model["response"], "Respondents follow reporting rules supplied by the analyst.")
+    return (("List", f"{counts} {response}"), *instrument_text.parts(tree))
 
 
 def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
@@ -78,16 +93,24 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     model = stored.fact(tree, "specification")
     if model["priors"] == "flat":
         return [("everything", "flat on the logit or linear scale")]
-    unused = {
-        "control_shape": "softmax",
-        "control_overdispersion": "beta_binomial",
-        "control_dispersion": "com_binomial",
+    counts, dependence = model["counts"], model["dependence"]
+    labelled = stored.blueprint_of(tree).labelled_items or any(m["kind"] == "KnownItem" for m in model.get("margins", []))
+    there = {
+        "control_shape": counts == "softmax",
+        "control_overdispersion": counts == "beta_binomial",
+        "control_dispersion": counts == "com_binomial",
+        "control_item": counts == "poisson_binomial" and labelled,
+        "control_item_gap": counts == "poisson_binomial" and not labelled,
+        "control_shift": dependence in ("shift", "free"),
+        "control_free_sd": dependence in ("free", "saturated"),
+        "control_saturated": dependence == "saturated",
+        "trait_count": dependence in ("linear", "smooth"),
+        "trait_count_sd": dependence == "smooth",
+        "trait_item_sd": bool(tree.attrs["item"]),
+        "lapse_slope": bool(model["lapses"]),
+        "lapse_sd": bool(model["lapses"]),
     }
-    skip = {name for name, counts in unused.items() if model["counts"] != counts}
-    skip |= {"control_shift"} if model["dependence"] == "none" else set()
-    skip |= {"control_free_sd"} if model["dependence"] != "free" else set()
-    skip |= {"lapse_slope", "lapse_sd"} if not model["lapses"] else set()
-    return [(name, prior) for name, prior in model["priors"].items() if name not in skip]
+    return [(name, prior) for name, prior in model["priors"].items() if there.get(name, True)]
 
 
 def versions(tree: xr.DataTree) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_listexp import estimates, figures, report_text, stored
+from bayes_listexp import estimates, figures, instrument_text, stored
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.report import Block, Section, figure
 from bayes_listexp.survey_results import Survey, identifier
@@ -34,9 +34,9 @@ def _section(survey: Survey, instrument: Instrument) -> Section:
     if not wave:
         blocks[:0] = _list_and_direct(survey, instrument, overall, None)
     kind = stored.fact(survey.tree, "instruments")[instrument.name]["kind"]
-    title = report_text.instrument_title(kind, instrument.name)
+    title = instrument_text.instrument_title(kind, instrument.name)
     lead = (
-        f"{report_text.instrument_words(survey.tree, instrument.name)} Posterior medians and 95 % intervals, on the "
+        f"{instrument_text.instrument_words(survey.tree, instrument.name)} Posterior medians and 95 % intervals, on the "
         f"{overall.attrs['population']}."
     )
     return Section(f"instrument-{identifier(instrument.name)}", title, lead, tuple(blocks))
@@ -46,7 +46,7 @@ def _all_estimates(instrument: Instrument, found: xr.Dataset) -> Table:
     """Every estimate of everybody; those that the assumptions fix are named below."""
     rows, fixed = [], []
     for name, draws in found.items():
-        if float(draws.max()) == float(draws.min()):
+        if _is_fixed(draws):
             fixed.append(f"{draws.attrs['label']} ({_value(instrument, str(name), draws, float(draws.max()))})")
             continue
         row = estimates.summarise(draws).iloc[0]
@@ -96,16 +96,21 @@ def _list_and_direct(survey: Survey, instrument: Instrument, found: xr.Dataset, 
 
 def _chosen(instrument: Instrument, found: xr.Dataset) -> list[str]:
     """The estimates to show by group: those that the instrument says matter, else the first few; none that is fixed."""
-    free = [str(name) for name, draws in found.items() if float(draws.max()) > float(draws.min())]
+    free = [str(name) for name, draws in found.items() if not _is_fixed(draws)]
     wanted = [name for name in getattr(instrument, "main", ()) if name in free]
     return wanted or free[:FEW] or [str(name) for name in found][:1]
 
 
+def _is_fixed(draws: xr.DataArray) -> bool:
+    """Whether the assumptions leave an estimate no freedom (where they say "never", draws are as good as 0)."""
+    return float(draws.max() - draws.min()) < 1e-12
+
+
 def _said(instrument: Instrument, name: str, draws: xr.DataArray, row: pd.Series) -> dict[str, str]:
     """Median and interval in words, on the estimate's own scale."""
-    ends = [_value(instrument, name, draws, row[part]) for part in ("lower", "upper")]
+    low, high = (_value(instrument, name, draws, row[part]) for part in ("lower", "upper"))
     as_share = _scale(instrument, name, draws) == "share"
-    both = interval(row["lower"], row["upper"]) if as_share else f"{ends[0]} to {ends[1]}"
+    both = interval(row["lower"], row["upper"]) if as_share else f"{low.removesuffix(' points')} to {high}"
     return {"said": _value(instrument, name, draws, row["median"]), "said_interval": both}
 
 

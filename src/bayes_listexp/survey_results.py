@@ -14,7 +14,7 @@ from bayes_listexp.design_based import change_in_means, difference_in_means
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.report import Block, Section, figure
-from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text, points
+from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, points
 
 
 class Survey(NamedTuple):
@@ -37,6 +37,8 @@ class Survey(NamedTuple):
 def headline(survey: Survey) -> str:
     """The result in one sentence, with its interval."""
     item = survey.study.sensitive_item
+    if survey.study.item is not None:
+        return _headline_by_item(survey)
     if not survey.waves:
         row = estimates.summarise(estimates.prevalence(survey.tree)).iloc[0]
         return f"{_percent(row)} support {item} ({_interval(row)} with probability 95 %)."
@@ -55,13 +57,25 @@ def headline(survey: Survey) -> str:
     )
 
 
+def _headline_by_item(survey: Survey) -> str:
+    """Support for each of several items, or its change, in one sentence."""
+    item = survey.study.item or ""
+    if not survey.waves:
+        rows = estimates.summarise(estimates.prevalence(survey.tree, by=item))
+        said = [f"{_percent(row)} support {row[item]} ({_interval(row)})" for _, row in rows.iterrows()]
+        return f"{'; '.join(said)}, each with probability 95 %."
+    rows = estimates.summarise(_changes(survey)["change"])
+    said = [f"{row[item]} by {points(row['median'])} points ({points(row['lower'])} to {points(row['upper'])})"
+            for _, row in rows.iterrows()]
+    return f"Support changed from {survey.waves[0]} to {survey.waves[1]}: {'; '.join(said)}."
+
+
 def support_section(survey: Survey) -> Section:
     """Support overall and by every group: a figure and a table each, and the same posterior on other populations."""
-    wave = survey.study.wave
-    along = [wave] if wave and survey.study.waves else []
+    along = _along(survey)
     blocks: list[Block] = []
     population = ""
-    for group in ("all", *survey.by):
+    for group in ("all", *(g for g in survey.by if g not in along)):
         draws = estimates.prevalence(survey.tree, by=along if group == "all" else [group, *along])
         dim = _dim(survey, draws)
         blocks += [_support_figure(survey, draws, dim, group), _support_table(survey, draws, dim, group)]
@@ -75,12 +89,12 @@ def support_section(survey: Survey) -> Section:
 
 
 def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Block:
-    title = "Support overall" if group == "all" else f"Support by {group}"
     by = _by(draws)
+    title = f"Support by {group}" if group != "all" else f"Support by {survey.study.item}" if survey.study.item else "Support overall"
     fig = figures.support_by_group(
         draws,
         dim,
-        along=survey.study.wave if len(by) > 1 else None,
+        along=survey.study.wave if len(by) > 1 and survey.study.wave in by else None,
         sort=len(by) > 1,
         title=title,
         subtitle=f"{survey.study.sensitive_item}; posterior median, 50 % and 95 % intervals",
@@ -143,7 +157,9 @@ def change_section(survey: Survey) -> Section:
     """The change between two waves, its opinion and composition parts, and the change by every group."""
     first, second = survey.waves or ("", "")
     parts = _changes(survey)
-    dim = change_in_means(survey.study, first, second, weighted=survey.study.weighted)
+    dim = change_in_means(survey.study, first, second, by=[survey.study.item] if survey.study.item else [],
+                          weighted=survey.study.weighted)
+    dim = dim[dim["estimate"].notna()]
     fig = figures.change_between_waves(
         parts["change"],
         dim,
@@ -160,25 +176,28 @@ def change_section(survey: Survey) -> Section:
         )
     ]
     blocks.append(_change_table(survey, parts, dim))
-    for group in survey.by:
+    items = [survey.study.item] if survey.study.item else []
+    for group in [g for g in survey.by if g not in items]:
         draws = _changes(survey, by=group)["change"]
-        table = change_in_means(survey.study, first, second, by=group, weighted=survey.study.weighted)
+        table = change_in_means(survey.study, first, second, by=[group, *items], weighted=survey.study.weighted)
         table = table[table[group].isin(draws[group].to_numpy()) & table["estimate"].notna()]
         drawn = figures.change_between_waves(draws, table, waves=(first, second), title=f"Change by {group}")
         blocks.append(
             figure(drawn, name=f"change-{identifier(group)}", synthetic=survey.study.synthetic, caption=f"Change by {group}.")
         )
         blocks.append(_change_by(draws, table, group))
-    row = estimates.summarise(parts["change"]).iloc[0]
-    lead = (
-        f"Support changed by {points(row['median'])} points ({points(row['lower'])} to {points(row['upper'])}); "
-        f"P(decline) = {probability_words(row['p_below_zero'])}."
+    rows = estimates.summarise(parts["change"])
+    lead = " ".join(
+        f"Support {f'for {row[survey.study.item]} ' if survey.study.item else ''}changed by {points(row['median'])} points "
+        f"({points(row['lower'])} to {points(row['upper'])}); P(decline) = {probability_words(row['p_below_zero'])}."
+        for _, row in rows.iterrows()
     )
     return Section("change", "Change between waves", lead, tuple(blocks))
 
 
 def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table:
-    own = estimates.change(survey.tree, *(survey.waves or ("", "")), population="sample")
+    items = [survey.study.item] if survey.study.item else []
+    own = estimates.change(survey.tree, *(survey.waves or ("", "")), by=items, population="sample")
     rows = [
         (f"on the {parts.attrs['population']}", parts["change"]),
         ("on each wave's own sample", own["change"]),
@@ -186,16 +205,11 @@ def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table
         ("   of which: make-up of the samples", own["composition"]),
     ]
     frame = pd.concat([with_chances(draws).assign(quantity=name) for name, draws in rows], ignore_index=True)
-    z = dim.iloc[0]
-    last = {
-        "quantity": "difference in means (no model)",
-        "median": z["estimate"],
-        "lower": z["lower"],
-        "upper": z["upper"],
-    }
-    frame = pd.concat([frame, pd.DataFrame([last])], ignore_index=True)
-    columns = (
+    last = dim[[*items, "estimate", "lower", "upper"]].rename(columns={"estimate": "median"})
+    frame = pd.concat([frame, last.assign(quantity="difference in means (no model)")], ignore_index=True)
+    columns: tuple[Column, ...] = (
         Text("quantity", "Change"),
+        *(Text(name, name.capitalize()) for name in items),
         Points("median", "Estimate", 1),
         Interval("lower", "upper", "95 % interval", points=True),
         Text("fell", "P(decline)"),
@@ -215,10 +229,11 @@ def with_chances(draws: xr.DataArray) -> pd.DataFrame:
 
 def _change_by(draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
     rows = with_chances(draws)
+    by = _by(draws)
     other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})
-    rows = rows.merge(other[[group, "dim", "dim_lower", "dim_upper"]], on=group, how="left")
-    columns = (
-        Text(group, group.capitalize()),
+    rows = rows.merge(other[[*by, "dim", "dim_lower", "dim_upper"]], on=by, how="left")
+    columns: tuple[Column, ...] = (
+        *(Text(name, name.capitalize()) for name in by),
         Points("median", "Change"),
         Interval("lower", "upper", "95 % interval", points=True),
         Text("fell", "P(decline)"),
@@ -230,7 +245,14 @@ def _change_by(draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
 
 def _changes(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
     first, second = survey.waves or ("", "")
-    return estimates.change(survey.tree, first, second, by=by)
+    items = [survey.study.item] if survey.study.item else []
+    return estimates.change(survey.tree, first, second, by=[*([by] if isinstance(by, str) else by), *items])
+
+
+def _along(survey: Survey) -> list[str]:
+    """What every estimate is split by: the sensitive items if there are several, and the waves."""
+    study = survey.study
+    return [name for name, there in ((study.item, study.items), (study.wave, study.waves)) if name and there]
 
 
 def _by(draws: xr.DataArray) -> list[str]:

@@ -1,0 +1,80 @@
+"""The references that reports cite, by key."""
+
+BIBTEX = r"""@article{blair_imai_2012,
+  author = {Blair, Graeme and Imai, Kosuke}, title = {Statistical Analysis of List Experiments}, journal = {Political Analysis},
+  year = {2012}, volume = {20}, number = {1}, pages = {47--77}}
+
+@article{imai_2011,
+  author = {Imai, Kosuke}, title = {Multivariate Regression Analysis for the Item Count Technique}, journal = {Journal of the
+  American Statistical Association}, year = {2011}, volume = {106}, number = {494}, pages = {407--416}}
+
+@article{blair_chou_imai_2019,
+  author = {Blair, Graeme and Chou, Winston and Imai, Kosuke}, title = {List Experiments with Measurement Error}, journal =
+  {Political Analysis}, year = {2019}, volume = {27}, number = {4}, pages = {455--480}}
+
+@article{vehtari_gelman_gabry_2017,
+  author = {Vehtari, Aki and Gelman, Andrew and Gabry, Jonah}, title = {Practical {Bayesian} Model Evaluation Using Leave-One-Out
+  Cross-Validation and {WAIC}}, journal = {Statistics and Computing}, year = {2017}, volume = {27}, pages = {1413--1432}}
+
+@article{vehtari_2021,
+  author = {Vehtari, Aki and Gelman, Andrew and Simpson, Daniel and Carpenter, Bob and B{\"u}rkner, Paul-Christian}, title =
+  {Rank-Normalization, Folding, and Localization: An Improved {R}-hat for Assessing Convergence of {MCMC}}, journal = {Bayesian
+  Analysis}, year = {2021}, volume = {16}, number = {2}, pages = {667--718}}
+
+@article{park_gelman_bafumi_2004,
+  author = {Park, David K. and Gelman, Andrew and Bafumi, Joseph}, title = {Bayesian Multilevel Estimation with
+  Poststratification: State-Level Estimates from National Polls}, journal = {Political Analysis}, year = {2004}, volume = {12},
+  number = {4}, pages = {375--385}}
+
+@article{eady_2017,
+  author = {Eady, Gregory}, title = {The Statistical Analysis of Misreporting on Sensitive Survey Questions}, journal = {Political
+  Analysis}, year = {2017}, volume = {25}, number = {2}, pages = {241--259}}
+
+@article{aronow_coppock_crawford_green_2015,
+  author = {Aronow, Peter M. and Coppock, Alexander and Crawford, Forrest W. and Green, Donald P.}, title = {Combining List
+  Experiment and Direct Question Estimates of Sensitive Behavior Prevalence}, journal = {Journal of Survey Statistics and
+  Methodology}, year = {2015}, volume = {3}, number = {1}, pages = {43--66}}
+
+@article{imai_park_greene_2015,
+  author = {Imai, Kosuke and Park, Bethany and Greene, Kenneth F.}, title = {Using the Predicted Responses from List Experiments
+  as Explanatory Variables in Regression Models}, journal = {Political Analysis}, year = {2015}, volume = {23}, number = {2},
+  pages = {180--196}}
+
+@article{blair_imai_lyall_2014,
+  author = {Blair, Graeme and Imai, Kosuke and Lyall, Jason}, title = {Comparing and Combining List and Endorsement Experiments:
+  Evidence from {Afghanistan}}, journal = {American Journal of Political Science}, year = {2014}, volume = {58}, number = {4},
+  pages = {1043--1063}}
+
+@article{bullock_imai_shapiro_2011,
+  author = {Bullock, Will and Imai, Kosuke and Shapiro, Jacob N.}, title = {Statistical Analysis of Endorsement Experiments:
+  Measuring Support for Militant Groups in {Pakistan}}, journal = {Political Analysis}, year = {2011}, volume = {19}, number =
+  {4}, pages = {363--384}}
+
+@article{blair_imai_zhou_2015,
+  author = {Blair, Graeme and Imai, Kosuke and Zhou, Yang-Yang}, title = {Design and Analysis of the Randomized Response
+  Technique}, journal = {Journal of the American Statistical Association}, year = {2015}, volume = {110}, number = {511}, pages =
+  {1304--1319}}
+
+@article{riambau_ostwald_2021,
+  author = {Riambau, Guillem and Ostwald, Kai}, title = {Placebo Statements in List Experiments: Evidence from a Face-to-Face
+  Survey in {Singapore}}, journal = {Political Science Research and Methods}, year = {2021}, volume = {9}, number = {1}, pages =
+  {172--179}}
+
+@article{glynn_2013,
+  author = {Glynn, Adam N.}, title = {What Can We Learn with Statistical Truth Serum? {Design} and Analysis of the List
+  Experiment}, journal = {Public Opinion Quarterly}, year = {2013}, volume = {77}, number = {S1}, pages = {159--172}}
+
+@article{corstange_2009,
+  author = {Corstange, Daniel}, title = {Sensitive Questions, Truthful Answers? {Modeling} the List Experiment with {LISTIT}},
+  journal = {Political Analysis}, year = {2009}, volume = {17}, number = {1}, pages = {45--63}}
+
+@article{chou_imai_rosenfeld_2020,
+  author = {Chou, Winston and Imai, Kosuke and Rosenfeld, Bryn}, title = {Sensitive Survey Questions with Auxiliary Information},
+  journal = {Sociological Methods \& Research}, year = {2020}, volume = {49}, number = {2}, pages = {418--454}}
+
+@article{ibrahim_chen_2000,
+  author = {Ibrahim, Joseph G. and Chen, Ming-Hui}, title = {Power Prior Distributions for Regression Models}, journal =
+  {Statistical Science}, year = {2000}, volume = {15}, number = {1}, pages = {46--60}}"""
+
+REFERENCES = {entry.partition("{")[2].partition(",")[0]: entry for entry in BIBTEX.split("\n\n")}
+"""BibTeX entries of everything that a methods paragraph may cite."""

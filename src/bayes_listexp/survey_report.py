@@ -13,8 +13,11 @@ from bayes_listexp import estimates, figures, predictive, report_text, stored
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
 from bayes_listexp.design_based import difference_in_means
+from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT
+from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.population import unsampled_levels
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
+from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_results import Survey, change_section, headline, support_section, with_chances
 from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
 
@@ -23,7 +26,7 @@ def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
     sections = [_data(survey), _design(survey), support_section(survey)]
     sections += [change_section(survey)] if survey.waves else []
-    sections += [_model(survey)]
+    sections += [*instrument_sections(survey), _model(survey)]
     sections += [_robustness(survey)] if survey.alternatives else []
     sections += [_priors(survey), _methods(survey)]
     return Report(
@@ -46,19 +49,23 @@ def _alarm(survey: Survey) -> str | None:
 
 def _data(survey: Survey) -> Section:
     study, cells = survey.study, stored.blueprint_of(survey.tree).cells
-    arms = (int(cells.control.sum()), int(cells.treatment.sum()))
+    arms = {arm: int(answers.sum()) for arm, answers in cells.answers.items()}
+    unlisted = int(np.sum(cells.unlisted))
+    listed = ", ".join([*(f"{size:,} {arm}" for arm, size in arms.items()), *[f"{unlisted:,} without list answer"] * bool(unlisted)])
     pairs = [
         ("Source", str(study.source["name"])),
         ("Rows read", f"{study.source['rows']:,}"),
-        ("Respondents analysed", f"{sum(arms):,} ({arms[0]:,} control, {arms[1]:,} treatment)"),
+        ("Respondents analysed", f"{sum(arms.values()) + unlisted:,} ({listed})"),
         ("Control items (J)", str(study.J)),
         ("Sensitive item", study.sensitive_item),
         ("Waves", ", ".join(study.waves) or "one"),
         ("Survey weights", "yes" if study.weighted else "no"),
         ("Cells (distinct covariate rows)", f"{len(cells.frame):,}"),
     ]
-    excluded = cells.exclusions
-    blocks: list[Block] = [Facts(tuple(pairs))]
+    unused = cells.exclusions.reindex(columns=EXCLUSION_COLUMNS)
+    kept = unused["reason"].astype(str).str.endswith(KEPT)
+    excluded = unused[~kept]
+    blocks: list[Block] = [Facts((*pairs, *_beside_the_list(survey, unused[kept])))]
     if len(excluded):
         total = int(excluded[["control", "treatment", "arm unknown"]].to_numpy().sum())
         frame = excluded.assign(reason=excluded["reason"] + ": " + excluded["column"])
@@ -90,6 +97,19 @@ def _data(survey: Survey) -> Section:
     return Section("data", "Data", lead, tuple(blocks))
 
 
+def _beside_the_list(survey: Survey, kept: pd.DataFrame) -> list[tuple[str, str]]:
+    """The instruments, who was kept for them without an answer to the list, and with several items who saw which."""
+    study, tables = survey.study, stored.fact(survey.tree, "instruments")
+    out = [(instrument_title(tables[i.name]["kind"], i.name), f"column {', '.join(i.columns)}") for i in study.instruments]
+    for _, row in kept.iterrows():
+        n = int(row[["control", "treatment", "arm unknown"]].sum())
+        out.append((f"Kept for these, {row['reason'].removesuffix(KEPT)} ({row['column']})", f"{n:,} respondents"))
+    if study.item is not None:
+        shown = study.listed[study.listed["_treated"]].groupby(study.item, observed=False)["_n"].sum()
+        out.append(("Treatment lists", ", ".join(f"{item} ({n:,})" for item, n in shown.items())))
+    return out
+
+
 def _design(survey: Survey) -> Section:
     checks = design_checks(survey.study, [c for c in survey.by if c in survey.study.covariates])
     return Section(
@@ -104,6 +124,7 @@ def _model(survey: Survey) -> Section:
     tree = survey.tree
     observed, replicated = tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset()
     counts = predictive.answers_by_arm(observed, replicated)
+    counts = counts[counts.groupby("arm")["n"].transform("sum") > 0]
     fig = figures.answers_by_arm(
         counts,
         _replicated(replicated),
@@ -119,6 +140,7 @@ def _model(survey: Survey) -> Section:
         )
     )
     blocks: tuple[Block, ...] = (
+        Facts(report_text.model_words(tree)),
         _coefficients(tree),
         CheckList(fit_checks(tree)),
         figure(
@@ -132,7 +154,7 @@ def _model(survey: Survey) -> Section:
     return Section(
         "model-checks",
         "Checks of the model",
-        "Whether the sampler worked and whether the model reproduces the answers.",
+        "What was assumed, whether the sampler worked and whether the model reproduces the answers.",
         blocks,
     )
 
@@ -141,11 +163,18 @@ def _coefficients(tree: xr.DataTree) -> Table:
     """The regression table: coefficients of every sub-model on the formula's own scale, and the shift of the counts."""
     posterior = tree["posterior"].to_dataset()
     parts = []
-    lapses = [name for name in posterior if str(name).startswith("lapse_") and f"{name}_term" in posterior.dims]
-    for name in [n for n in ("trait", "control", "control_shift", *lapses) if n in posterior]:
+    plan = stored.blueprint_of(tree)
+    designs = [name for name in plan.designs if f"{name}_term" in posterior.dims]
+    for name in [*designs, *(["control_shift"] if "control_shift" in posterior else [])]:
         rows = estimates.summarise(posterior[name])
         rows["term"] = rows.get(f"{name}_term", "shift with the trait")
         parts.append(rows.assign(part=str(name).split("_shift")[0].replace("_", " ")))
+    for instrument in plan.instruments:
+        for name in instrument.parameters():
+            rows = estimates.summarise(posterior[name])
+            own = name.removeprefix(f"{instrument.name}_").replace("_", " ")
+            terms = [own] if len(rows) == 1 else [f"{own} {i + 1}" for i in range(len(rows))]
+            parts.append(rows.assign(term=terms, part=instrument.name.replace("_", " ")))
     frame = pd.concat(parts, ignore_index=True)
     columns = (
         Text("part", "Sub-model"),
@@ -160,7 +189,8 @@ def _coefficients(tree: xr.DataTree) -> Table:
         frame,
         "Coefficients (logit scale)",
         columns,
-        "On the scale of the formula's columns; group-specific effects are in fit.nc.",
+        "On the scale of the formula's columns; group-specific effects are in fit.nc."
+        + " Beside linear predictors, instruments have parameters on scales of their own." * bool(plan.instruments),
     )
 
 
@@ -176,9 +206,9 @@ def _replicated(replicated: xr.Dataset) -> xr.DataArray:
     """Replicated counts by arm, (chain, draw, arm, answer); the answer that the control arm does not have is 0."""
     arms = {
         arm: replicated[f"answer_{arm}"].sum("cell").rename({f"{arm}_answer": "answer"})
-        for arm in ("control", "treatment")
+        for arm in [str(name).removeprefix("answer_") for name in replicated if str(name).startswith("answer_")]
     }
-    longest = arms["treatment"].sizes["answer"]
+    longest = max(a.sizes["answer"] for a in arms.values())
     padded = [
         a.pad(answer=(0, longest - a.sizes["answer"]), constant_values=0).drop_vars("answer", errors="ignore")
         for a in arms.values()
@@ -194,10 +224,11 @@ def _robustness(survey: Survey) -> Section:
     dim = difference_in_means(survey.study, weighted=survey.study.weighted).iloc[0]
     fig = figures.robustness(
         frame,
-        dim=(dim["estimate"], dim["lower"], dim["upper"]),
+        dim=(dim["estimate"], dim["lower"], dim["upper"]) if np.isfinite(dim["se"]) else None,
         chosen="this report's model",
         title="Support under other models",
-        subtitle="all waves together" if survey.study.waves else "",
+        subtitle=" and ".join(["all waves"] * bool(survey.study.waves) + ["all items"] * bool(survey.study.items))
+        + " together" * bool(survey.study.waves or survey.study.items),
     )
     columns = (
         Text("model", "Model"),
@@ -301,7 +332,7 @@ def _as_prior(tree: xr.DataTree) -> xr.DataTree:
 def _methods(survey: Survey) -> Section:
     blocks = (
         Code("Methods paragraph, to paste", report_text.methods_paragraph(survey.tree)),
-        Code("References", report_text.BIBTEX, "bibtex"),
+        Code("References", report_text.bibtex(survey.tree), "bibtex"),
         Code("To reproduce", survey.command or "see the attributes below", "sh"),
         Items(tuple(report_text.versions(survey.tree))),
     )

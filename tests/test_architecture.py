@@ -49,6 +49,8 @@ ROOMS = [
     "tables",
     "figures",
     "report",
+    "references",
+    "instrument_text",
     "report_text",
     "survey_results",
     "survey_instruments",

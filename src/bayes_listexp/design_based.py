@@ -1,4 +1,4 @@
-"""Estimators without a model: the difference in means, by group and between waves."""
+"""Estimators without a model: the difference in means, by group, between waves, and of two lists on the same people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
+DOUBLE_COLUMNS = ["of", "estimate", "se", "lower", "upper", "weight", "n", "z", "p"]
 
 
 def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), weighted: bool = False,
@@ -29,13 +30,7 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     ------
     InputError : an unknown or repeated column, or weights asked for and none given.
     """
-    by = [by] if isinstance(by, str) else list(by)
-    twice = [name for name in by if by.count(name) > 1]
-    if twice:
-        raise InputError(f"by: column '{twice[0]}' is named twice.")
-    if weighted and not study.weighted:
-        raise InputError("weighted = True: the study has no survey weights.")
-    table, _ = study.complete(by)
+    by, table = _table(study, by, weighted)
     table = table[table["_answer"] >= 0]
     table = _control_of_every_item(table, study.item) if study.item in by else table
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
@@ -66,6 +61,79 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     out = pd.DataFrame({"estimate": estimate, "se": se, "lower": estimate - width * se, "upper": estimate + width * se,
                         "z": estimate / se})
     return out.reset_index() if by else out.reset_index(drop=True)
+
+
+def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequence[str] = (), weighted: bool = False,
+                probability: float = 0.95) -> pd.DataFrame:
+    """A double list without a model (Droitcour et al. 1991; Glynn 2013): five rows per group, named in the column ``of``.
+
+    "list 1" and "list 2" are the differences in means; "mean" is their mean, and "optimal" their average with the weights of
+    least variance; "difference" is list 1 minus list 2, which is 0 if the two agree on the prevalence. All take into account that
+    the same people answered both lists. Columns: the groups, ``of``, ``estimate``, ``se``, ``lower``, ``upper`` (normal
+    interval), ``weight`` (of list 1), ``n`` (respondents with an answer to list 1, list 2, or either), and for the difference
+    ``z`` and its two-sided ``p``. Each list uses all its answers; where everybody answered both and has the item on one list,
+    the variance of the mean is (v_A/n_A + v_B/n_B) / 4 of the differences y1 - y2 of the two groups. Weighted as
+    :func:`difference_in_means`.
+
+    Raises
+    ------
+    InputError : no second list is called ``second``; otherwise as :func:`difference_in_means`.
+    """
+    if f"_{second}_arm" not in study.table.columns:
+        names = ", ".join(instrument.name for instrument in study.instruments) or "none"
+        raise InputError(f"the study has no second list '{second}'; its instruments are: {names}. Name a SecondList in `instruments`.")
+    by, table = _table(study, by, weighted)
+    groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
+    return pd.concat([
+        _double(rows, second, weighted, probability).assign(**dict(zip(by, key, strict=True)))[[*by, *DOUBLE_COLUMNS]]
+        for key, rows in groups
+    ], ignore_index=True)
+
+
+def _table(study: ListExperiment, by: str | Sequence[str], weighted: bool) -> tuple[list[str], pd.DataFrame]:
+    """The grouping columns as a list, and the respondents that have a level in each."""
+    by = [by] if isinstance(by, str) else list(by)
+    twice = [name for name in by if by.count(name) > 1]
+    if twice:
+        raise InputError(f"by: column '{twice[0]}' is named twice.")
+    if weighted and not study.weighted:
+        raise InputError("weighted = True: the study has no survey weights.")
+    return by, study.complete(by)[0]
+
+
+def _double(table: pd.DataFrame, second: str, weighted: bool, probability: float) -> pd.DataFrame:
+    n = table["_n"].to_numpy(dtype=float)
+    w = table["_weight"].to_numpy() / np.where(n > 0, n, 1) if weighted else np.ones(len(table))
+    lists = [(table["_answer"].where(table["_answer"] >= 0), table["_treated"].astype(float)),
+             (table[f"_{second}"], table[f"_{second}_arm"])]
+    answered = [answers.notna().to_numpy() for answers, _ in lists]
+    estimates, influences = zip(*(_influence(y.to_numpy(dtype=float), a.to_numpy(), w, n) for y, a in lists), strict=True)
+    variance = np.array([[(n * first * other).sum() for other in influences] for first in influences])
+    free = variance[0, 0] + variance[1, 1] - 2 * variance[0, 1]
+    best = (variance[1, 1] - variance[0, 1]) / free
+    weights = np.array([[1, 0], [0, 1], [0.5, 0.5], [best, 1 - best], [1, -1]])
+    estimate, se = weights @ estimates, np.sqrt(np.einsum("ki,ij,kj->k", weights, variance, weights))
+    width = norm.ppf(0.5 + probability / 2)
+    z = np.where(np.arange(5) == 4, estimate / se, np.nan)
+    who = [answered[0], answered[1], *[answered[0] | answered[1]] * 3]
+    return pd.DataFrame({
+        "of": ["list 1", "list 2", "mean", "optimal", "difference"], "estimate": estimate, "se": se,
+        "lower": estimate - width * se, "upper": estimate + width * se, "weight": weights[:, 0],
+        "n": [int(n[rows].sum()) for rows in who], "z": z, "p": 2 * norm.sf(np.abs(z)),
+    })
+
+
+def _influence(y: np.ndarray, arm: np.ndarray, w: np.ndarray, n: np.ndarray) -> tuple[float, np.ndarray]:
+    """A difference in means and what one respondent of each row adds to it: the squares add up to its variance."""
+    estimate, influence = 0.0, np.zeros(len(y))
+    for sign, value in ((-1.0, 0.0), (1.0, 1.0)):
+        rows = (arm == value) & ~np.isnan(y)
+        size, total = n[rows].sum(), (n * w)[rows].sum()
+        mean = (n * w * y)[rows].sum() / total if total > 0 else np.nan
+        estimate += sign * mean
+        correction = np.sqrt(size / (size - 1)) if size > 1 else np.nan
+        influence[rows] = sign * w[rows] * (y[rows] - mean) / total * correction
+    return estimate, influence
 
 
 def _control_of_every_item(table: pd.DataFrame, item: str) -> pd.DataFrame:

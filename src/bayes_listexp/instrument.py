@@ -21,7 +21,7 @@ IMPOSSIBLE = -690.0
 
 
 class Parameter(NamedTuple):
-    """A free parameter: its prior, its length (None: one number), and whether it must be positive, or lie between 0 and 1."""
+    """A free parameter: its prior, its length (None: one number), and whether it must be positive, or (one number) between 0 and 1."""
 
     prior: Prior
     size: int | None = None

@@ -10,7 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayes_listexp import formulas, priors
-from bayes_listexp.control_counts import item_basis
+from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, GroupTerm, Matrices
 from bayes_listexp.likelihood import RowTables, answer_log_likelihood, answer_probabilities, arm_slices, row_tables
@@ -133,8 +133,7 @@ def _item_logits(plan: Blueprint) -> Any:
         free = priors.variable("control_item_free", plan.priors["control_item"], shape=(plan.J - 1,))
         return pm.Deterministic("control_item", (free[:, None] * item_basis(plan.J)).sum(axis=0))
     gaps = priors.positive_variable("control_item_gap", plan.priors["control_item_gap"], shape=(plan.J - 1,))
-    steps = (gaps * np.tri(plan.J, plan.J - 1, -1)).sum(axis=-1)
-    return pm.Deterministic("control_item", steps - steps.mean())
+    return pm.Deterministic("control_item", ordered_items(gaps, plan.J))
 
 
 def _free_parameters(plan: Blueprint) -> dict[str, Any]:
@@ -178,6 +177,9 @@ def _instrument_parameters(plan: Blueprint) -> dict[str, Any]:
     out = {}
     for instrument in plan.instruments:
         for name, parameter in instrument.parameters().items():
+            if parameter.probability:
+                out[name] = priors.probability_variable(name, plan.priors[name])
+                continue
             make = priors.positive_variable if parameter.positive else priors.variable
             shape = {} if parameter.size is None else {"shape": (parameter.size,)}
             out[name] = make(name, plan.priors[name], **shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 
 from bayes_listexp import formulas, priors
@@ -246,7 +247,7 @@ def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
     rows = plan.rows._replace(
         cell=data("row_cell", plan.rows.cell),
         treated=data("row_treated", plan.rows.treated),
-        observed={name: data(f"row{name}", values) for name, values in plan.rows.observed.items()},
+        observed={name: _as_coded(f"row{name}", values) for name, values in plan.rows.observed.items()},
     )
     by_trait = row_probabilities(plan, parameters, predicted, rows, shared)
     n = data("row_n", plan.rows.n)
@@ -259,6 +260,13 @@ def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
 
     pm.CustomDist("observed", pt.logsumexp(by_trait, axis=-1), logp=logp, random=random, observed=n, dims="pattern",
                   signature="()->()", dtype="int64")
+
+
+def _as_coded(name: str, values: np.ndarray) -> Any:
+    """An instrument's coded column as a shared variable; `pm.Data` would refuse the NaN of those who were not asked."""
+    shared = pytensor.shared(values, name, shape=(None,))
+    pm.modelcontext(None).register_data_var(shared, dims=("pattern",))
+    return shared
 
 
 def _know_margins(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments.direct import DirectQuestion
+from bayes_listexp.instruments.outcome import Outcome
 from bayes_listexp.instruments.item_answers import ItemAnswers
 from bayes_listexp.instruments.second_list import SecondList
 
 KINDS: dict[str, type] = {
     "direct": DirectQuestion,
+    "outcome": Outcome,
     "second_list": SecondList,
     "item_answers": ItemAnswers,
 }

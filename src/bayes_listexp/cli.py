@@ -75,6 +75,7 @@ def check(spec: Path) -> int:
     spec: A TOML spec.
     """
     from bayes_listexp.checks import design_checks
+    from bayes_listexp.exclusions import KEPT
     from bayes_listexp.published.audit import audit as audit_means
     from bayes_listexp.spec import published_of, read_spec, study_of
 
@@ -85,10 +86,13 @@ def check(spec: Path) -> int:
         return FINE
     study, _ = study_of(read)
     print(f"{study.n:,} respondents analysed of {study.source['respondents']:,} read.")
+    for instrument in study.instruments:
+        asked = study.table[[n for n in study.observed if n.startswith(f"_{instrument.name}")]].notna().any(axis=1)
+        print(f"instrument {instrument.name} ({', '.join(instrument.columns)}): {study.table.loc[asked, '_n'].sum():,} respondents")
     for _, row in study.exclusions.iterrows():
         print(
-            f"excluded, {row['reason']} ({row['column']}): {row['control']} control, {row['treatment']} treatment, "
-            f"{row['arm unknown']} arm unknown"
+            f"{'' if row['reason'].endswith(KEPT) else 'excluded, '}{row['reason']} ({row['column']}): {row['control']} control, "
+            f"{row['treatment']} treatment, {row['arm unknown']} arm unknown"
         )
     _print_checks(design_checks(study, [c for c in read.table("report").get("by", []) if c in study.covariates]))
     return FINE
@@ -137,9 +141,15 @@ def show(run: Path) -> int:
     if "specification" in tree.attrs:
         print(tree.attrs["specification"])
         _print_checks(fit_checks(tree))
-        from bayes_listexp.estimates import prevalence, summarise
+        from bayes_listexp.estimates import observed_by, prevalence, summarise
+        from bayes_listexp.stored import fact
 
-        print(summarise(prevalence(tree, by=[tree.attrs["wave"]] if tree.attrs["wave"] else ())).to_string(index=False))
+        by = [tree.attrs[name] for name in ("item", "wave") if tree.attrs[name]]
+        print(summarise(prevalence(tree, by=by)).to_string(index=False))
+        for name in fact(tree, "instruments"):
+            for draws in observed_by(tree, name).values():
+                row = summarise(draws).iloc[0]
+                print(f"{name}: {draws.attrs['label']}: {row['median']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})")
     else:
         _print_checks(convergence(tree))
     print(az.summary(tree["posterior"].to_dataset(), ci_prob=0.95, ci_kind="eti").to_string())

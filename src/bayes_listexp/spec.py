@@ -179,7 +179,11 @@ def _check_models(spec: Spec, study: ListExperiment) -> None:
     model = spec.table("model") | ({"priors": priors} if priors else {})
     for alternative in ({}, *spec.table("report").get("alternatives", [])):
         changed = {**model, **{key: value for key, value in alternative.items() if key != "name"}}
-        refuse_impossible(blueprint(study, Specification(**changed, margins=margins), _groups(spec)))
+        try:
+            refuse_impossible(blueprint(study, Specification(**changed, margins=margins), _groups(spec)))
+        except InputError as error:
+            where = f"{spec.path}, [report] alternative '{alternative['name']}': " if alternative else ""
+            raise InputError(f"{where}{error}") from error
 
 
 def _groups(spec: Spec) -> list[str]:

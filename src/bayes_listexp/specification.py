@@ -320,7 +320,7 @@ def refuse_impossible(plan: Blueprint) -> None:
     impossible = ~possible_rows(tables, [instrument.possible(plan.rows) for instrument in plan.instruments])
     if impossible.any():
         first = int(np.flatnonzero(impossible)[0])
-        told = {name.removeprefix("_"): values[first] for name, values in plan.rows.observed.items() if np.isfinite(values[first])}
+        told = {name.removeprefix("_"): float(values[first]) for name, values in plan.rows.observed.items() if np.isfinite(values[first])}
         arm = "none" if plan.rows.arm[first] < 0 else plan.arms[plan.rows.arm[first]]
         raise InputError(
             f"{int(plan.rows.n[impossible].sum())} respondents said what nobody can say under this model, such as answer "

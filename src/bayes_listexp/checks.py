@@ -44,14 +44,26 @@ def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list
     """Checks of the data and the design before any model; ``covariates`` are compared between arms.
 
     Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Each direct question that was
-    asked of people with a list adds its placebo tests and the count of answers that contradict each other.
+    asked of people with a list adds its placebo tests and the count of answers that contradict each other. Without a control arm
+    there is nothing to compare, and one record that says so.
     """
+    if study.listed["_treated"].all():
+        return [_one_list(study)]
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
     if any(study.table[name].isna().any() for name in covariates):
         checks.insert(1, missing_covariates(study, covariates))
     for name in asked_both(study) if study.item is None else ():
         checks += [*placebo_direct(study, instrument=name), contradictions(study, instrument=name)]
     return checks + ([balance(study, covariates)] if covariates else [])
+
+
+def _one_list(study: ListExperiment) -> Check:
+    """Without a control arm the design cannot be checked; how often each answer was given is all there is to see."""
+    counts = study.listed.groupby("_answer")["_n"].sum().reindex(range(study.J + 2), fill_value=0)
+    table = pd.DataFrame({"answer": counts.index, "n": counts.to_numpy()})
+    text = ("Everybody was shown the treatment list, so nothing of the design can be checked: the result rests on what is known of "
+            "the control items from elsewhere.")
+    return Check("one list", "Are there two lists to compare?", None, None, table, text)
 
 
 def missing_by_arm(study: ListExperiment) -> Check:

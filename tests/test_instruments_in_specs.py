@@ -199,7 +199,8 @@ def test_faults_are_named_with_file_and_line(folder, old, new, message):
 
 DATA_FAULTS = [
     ('lie = "1 + region"', 'lie = "1 + income"', "formula '1 \\+ income': column 'income' is not in the data"),
-    ('lies = "two_sided"', 'lie = "1 + wealth"', "survey.toml, .report. alternative 'two-sided lies': formula '1 \\+ wealth': column 'wealth'"),
+    ('lies = "two_sided"', 'lie = "1 + wealth"',
+     "survey.toml, .report. alternative 'two-sided lies': formula '1 \\+ wealth': column 'wealth'"),
     ('region = "north"', 'area = "north"', "KnownPrevalence: column 'area' of the group is not in the sample"),
     ('region = "north"', 'region = "east"', "KnownPrevalence: nobody of the sample is in the group {'region': 'east'}"),
     ('"1 + region"\ncounts', '"1 + region"\ninstruments.direct.lies = "none"\ncounts', "respondents said what nobody can say"),

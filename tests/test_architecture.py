@@ -41,6 +41,7 @@ ROOMS = [
     "fitting",
     "estimates",
     "comparison",
+    "sensitivity",
     "checks",
     "published",
     "simulate",

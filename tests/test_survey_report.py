@@ -15,6 +15,7 @@ from bayes_listexp.estimates import change, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
 from bayes_listexp.report import render_report, tables_of
+from bayes_listexp.sensitivity import contraction
 from bayes_listexp.spec import read_spec
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey
@@ -89,8 +90,20 @@ def test_waves_with_weights_a_frame_and_a_level_without_respondents():
     assert tables["unsampled"].frame.values.tolist() == [["group", "nobody", 0.1]]
     moved = summarise(change(tree, "first", "second")["change"]).iloc[0]
     assert tables["change-all"].frame["median"].iloc[0] == pytest.approx(moved["median"])
+    assert tables["power-scaling"].frame["quantity"].tolist()[-1] == "change"
     assert set(tables["models"].frame["model"]) == {"this report's model", "no dependence"}
     assert tables["support-group"].frame["n"].isna().sum() == 2  # the level without respondents, in both waves
+
+
+def test_the_weight_of_the_priors_is_told_in_sentences_before_the_tables(plain, plain_tree):
+    report = survey_report(Survey(plain, plain_tree, "Title", by=["group"]))
+    blocks = next(section for section in report.sections if section.id == "priors").blocks
+    names = [getattr(block, "name", block.kind) for block in blocks]
+    assert names == ["priors", "items", "contraction", "prior", "paragraph", "power-scaling"]
+    whole = contraction(plain_tree)
+    assert set(blocks[1].texts) == set(whole.loc[~whole["group_effect"], "text"]) - {""}
+    assert blocks[2].frame["contraction"].is_monotonic_increasing
+    assert blocks[5].frame["quantity"].tolist() == ["prevalence", f"prevalence (group: {HOSTILE})", "prevalence (group: a)"]
 
 
 SPEC = """

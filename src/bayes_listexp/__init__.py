@@ -46,6 +46,8 @@ _HOMES = {
     "summarise": "estimates",
     "loo": "comparison",
     "compare": "comparison",
+    "contraction": "sensitivity",
+    "power_scaling": "sensitivity",
     "render_report": "report",
 }
 

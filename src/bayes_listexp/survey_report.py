@@ -17,6 +17,7 @@ from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.population import unsampled_levels
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
+from bayes_listexp.sensitivity import contraction, power_scaling
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_results import Survey, change_section, headline, support_section, with_chances
 from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
@@ -294,6 +295,7 @@ def _priors(survey: Survey) -> Section:
         )
     ]
     if "prior" in survey.tree.children:
+        blocks += _contraction(survey)
         before = estimates.prevalence(_as_prior(survey.tree))
         after = estimates.prevalence(survey.tree)
         fig = figures.prior_posterior(
@@ -313,12 +315,55 @@ def _priors(survey: Survey) -> Section:
         )
         ratio = float(after.var() / before.var())
         blocks.append(Paragraph(f"The posterior variance of support is {ratio:.0%} of its prior variance."))
+        blocks.append(_power_scaling(survey))
     return Section(
         "priors",
         "Priors and their weight",
         "What was assumed before the data, and how much of it is left.",
         tuple(blocks),
     )
+
+
+def _contraction(survey: Survey) -> list[Block]:
+    """What the data hardly speak about, in sentences, then every parameter but the effects of single groups."""
+    table = contraction(survey.tree)
+    table = table[~table["group_effect"]].sort_values("contraction", ignore_index=True)
+    sentences = tuple(text for text in table["text"] if text)
+    columns = (
+        Text("meaning", "Parameter"),
+        Number("prior_sd", "Prior sd", 2),
+        Number("posterior_sd", "Posterior sd", 2),
+        Number("contraction", "Contraction", 2),
+        Number("shift", "Shift, prior sd", 2),
+    )
+    note = (
+        "Contraction: 1 \N{MINUS SIGN} (posterior sd / prior sd)\N{SUPERSCRIPT TWO}; near 0 the data do not narrow a parameter. "
+        "Shift: how far the median moved. Standard deviations are those of a normal distribution with the same middle 80 %."
+    )
+    heard = Items(sentences) if sentences else Paragraph("The data narrow every parameter.")
+    return [heard, Table("contraction", table, "What the data say about each parameter", columns, note)]
+
+
+def _power_scaling(survey: Survey) -> Table:
+    """Whether support, by every group shown, and its change would move with a slightly stronger prior or likelihood."""
+    wave = [survey.study.wave] if survey.study.wave and survey.study.waves else []
+    first, second = survey.waves or ("", "")
+    more = {"change": estimates.change(survey.tree, first, second)["change"]} if survey.waves else {}
+    table = power_scaling(survey.tree, by=list(dict.fromkeys([*wave, *survey.by])), quantities=more)
+    columns = (
+        Text("quantity", "Quantity"),
+        Number("prior", "Sensitivity to the prior", 2),
+        Number("likelihood", "to the likelihood", 2),
+        Text("diagnosis", "Diagnosis"),
+    )
+    note = (
+        "Power-scaling (Kallioinen et al. 2024): how fast the posterior moves when the prior, or the likelihood, is strengthened. "
+        "Prior at least 0.05: with the likelihood also at least 0.05 prior and data pull in different directions; otherwise the "
+        "data say little beside the prior."
+    )
+    if "sample_stats" not in survey.tree.children:
+        note += " These draws are a normal approximation and no posterior: the sensitivities are rough, mostly too large."
+    return Table("power-scaling", table, "Sensitivity of support to the prior", columns, note)
 
 
 def _as_prior(tree: xr.DataTree) -> xr.DataTree:

@@ -86,8 +86,10 @@ def check(spec: Path) -> int:
         return FINE
     study, _ = study_of(read)
     print(f"{study.n:,} respondents analysed of {study.source['respondents']:,} read.")
+    names = [instrument.name for instrument in study.instruments]
+    owner = {c: max((name for name in names if c.startswith(f"_{name}")), key=len, default="") for c in study.observed}
     for instrument in study.instruments:
-        asked = study.table[[n for n in study.observed if n.startswith(f"_{instrument.name}")]].notna().any(axis=1)
+        asked = study.table[[c for c in study.observed if owner[c] == instrument.name]].notna().any(axis=1)
         print(f"instrument {instrument.name} ({', '.join(instrument.columns)}): {study.table.loc[asked, '_n'].sum():,} respondents")
     for _, row in study.exclusions.iterrows():
         print(

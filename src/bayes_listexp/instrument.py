@@ -60,9 +60,9 @@ def choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Instrument(Protocol):
     """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data.
 
-    Three class attributes are optional and tell the report how to show the estimates: ``shares`` (False: they are on scales
-    of their own; True, the default: shares of people), ``differences`` (names of those that are differences of shares) and
-    ``main`` (names of those to show by group).
+    Four class attributes are optional and tell the report how to show the estimates: ``shares`` (True, the default: they are
+    shares of people; False: numbers on scales of their own), ``numbers`` (names of those that are no shares all the same),
+    ``differences`` (names of those that are differences of shares) and ``main`` (names of those to show by group).
     """
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import xarray as xr
 
-from bayes_listexp import stored
+from bayes_listexp import instruments, stored
 
 
 class Kind(NamedTuple):
@@ -65,9 +66,10 @@ ASSUMED = {
 
 
 def instrument_title(kind: str, name: str) -> str:
-    """The title of an instrument: that of its kind, and its name where that is its own."""
+    """The title of an instrument: that of its kind, and its name where it is neither the kind's nor the usual one."""
+    usual = [field.default for field in dataclasses.fields(instruments.KINDS[kind]) if field.name == "name"]
     title = KINDS[kind].title if kind in KINDS else kind.replace("_", " ").capitalize()
-    return title if name == kind else f"{title} ({name})"
+    return title if name in (kind, *usual) else f"{title} ({name})"
 
 
 def instrument_words(tree: xr.DataTree, name: str) -> str:
@@ -122,9 +124,9 @@ def all_words(tree: xr.DataTree) -> list[str]:
 
 def parts(tree: xr.DataTree) -> list[tuple[str, str]]:
     """Titles and words of the design, the instruments and the margins of a fit, one pair each."""
-    instruments = stored.fact(tree, "instruments")
+    tables = stored.fact(tree, "instruments")
     out = [("Design", " ".join(study_words(tree)))] if study_words(tree) else []
-    out += [(instrument_title(table["kind"], name), instrument_words(tree, name)) for name, table in instruments.items()]
+    out += [(instrument_title(table["kind"], name), instrument_words(tree, name)) for name, table in tables.items()]
     return out + [("Known from elsewhere", margin_words(m)) for m in stored.fact(tree, "specification").get("margins", [])]
 
 

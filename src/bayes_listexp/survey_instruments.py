@@ -126,6 +126,6 @@ def _value(instrument: Instrument, name: str, draws: xr.DataArray, value: float)
 
 def _scale(instrument: Any, name: str, draws: xr.DataArray) -> str:
     """Whether an estimate is a share of people, a difference of shares (which may be negative), or on a scale of its own."""
-    if not getattr(instrument, "shares", True):
+    if not getattr(instrument, "shares", True) or name in getattr(instrument, "numbers", ()):
         return "own"
     return "difference" if name in getattr(instrument, "differences", ()) or bool(np.nanmin(draws) < 0) else "share"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,7 @@ class Outcome:
     center: float = 0.0
     scale: float = 1.0
     mean_count: float | None = None
+    shares: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

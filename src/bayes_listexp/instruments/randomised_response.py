@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,8 @@ class RandomisedResponse:
     cheat: str = setting("1")
     claim: str = setting("1")
     name: str = "randomised"
+    main: ClassVar[tuple[str, ...]] = ("prevalence", "implied", "technique_bias", "cheating_rate")
+    differences: ClassVar[tuple[str, ...]] = ("technique_bias",)
 
     def __post_init__(self) -> None:
         for value, known, what in ((self.design, DESIGNS, "design"), (self.cheating, CHEATING, "cheating")):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,7 @@ class SecondList:
     correlation: bool = setting(True)
     name: str = "second"
     control_counts: tuple[int, ...] = ()
+    numbers: ClassVar[tuple[str, ...]] = ("mean_count",)
 
     def __post_init__(self) -> None:
         where = f"instrument '{self.name}':"

@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,7 @@ class Endorsement:
     position: str = setting("1")
     position_by_trait: bool = setting(True)
     name: str = "endorsement"
+    shares: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         policies, shown = _names(self.answers), _names(self.endorsed)

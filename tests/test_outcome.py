@@ -267,6 +267,7 @@ def test_reading():
     np.testing.assert_array_equal(codes, [1, np.nan, 0])
     bound, codes = read(pd.Categorical(["low", "high", None], categories=["low", "middle", "high"], ordered=True), "ordinal")
     assert bound.levels == ("low", "middle", "high")
+    assert bound.labels()["with_trait"] == "Mean level of o (from 1 = low to 3 = high), with the trait"
     np.testing.assert_array_equal(codes, [0, 2, np.nan])
     assert read([5.0, 1.0, 3.0, np.nan], "ordinal")[0].levels == (1, 3, 5)
     bound, codes = read([10.0, 20.0, 30.0, np.nan], "gaussian")

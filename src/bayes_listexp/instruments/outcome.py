@@ -151,8 +151,8 @@ class Outcome:
         what = f"{self._family.average} of {self.column}"
         if self.family == "bernoulli" and self.levels:
             what = f"{what} = {self.levels[1]}"
-        if self.family == "ordinal" and self.levels:
-            what = f"{what} (1 = {self.levels[0]} to {len(self.levels)} = {self.levels[-1]})"
+        if self.family == "ordinal" and self.levels != tuple(range(1, len(self.levels) + 1)):
+            what = f"{what} (from 1 = {self.levels[0]} to {len(self.levels)} = {self.levels[-1]})"
         if self.count:
             items = "half of the" if self.mean_count is None else f"{self.mean_count:.2f}"
             what = f"{what}, where {items} control items apply"

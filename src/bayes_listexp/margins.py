@@ -95,7 +95,7 @@ def _check(margin: Any, kind: str) -> None:
     counts, normal = (margin.yes is not None, margin.n is not None), (margin.share is not None, margin.se is not None)
     if not (all(counts) and not any(normal) or all(normal) and not any(counts)):
         raise InputError(f"{kind}: give either yes and n, or share and se.")
-    if all(counts) and not (0 <= margin.yes <= margin.n and margin.n > 0):
+    if all(counts) and not (0 <= margin.yes <= margin.n and margin.n > 0 and np.isfinite(margin.n)):
         raise InputError(f"{kind}: yes = {margin.yes!r} of n = {margin.n!r}: yes must lie between 0 and n, and n be above 0.")
     if all(normal) and not (0 <= margin.share <= 1 and margin.se > 0 and np.isfinite(margin.se)):
         raise InputError(f"{kind}: share = {margin.share!r}, se = {margin.se!r}: a share lies between 0 and 1 (not in percent), "

@@ -14,7 +14,7 @@ from bayes_listexp import formulas, priors
 from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, GroupTerm, Matrices
-from bayes_listexp.likelihood import RowTables, answer_log_likelihood, answer_probabilities, arm_slices, row_tables
+from bayes_listexp.likelihood import SMALLEST, RowTables, answer_log_likelihood, answer_probabilities, arm_slices, row_tables
 from bayes_listexp.margins import Margin
 from bayes_listexp.prediction import (
     Points,
@@ -273,22 +273,24 @@ def _know_margins(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
     """Terms for what is known of groups and of control items from elsewhere."""
     for i, (margin, frame, shares) in enumerate(plan.margins):
         there = predicted if frame is None else predict(plan, parameters, points(plan, frame))
-        prevalence = (there.states[:, 1, :].sum(axis=-1) * shares).sum()
-        _know(f"margin_prevalence_{i + 1}", margin, prevalence)
+        without, having = ((there.states[:, trait, :].sum(axis=-1) * shares).sum() for trait in (0, 1))
+        _know(f"margin_prevalence_{i + 1}", margin, having, without)
     shares = plan.cells.n / plan.cells.n.sum()
-    for known in plan.known_items:
-        popularity = (item_popularity(plan, parameters, predicted)[:, known.item - 1] * shares).sum()
-        _know(f"margin_item_{known.item}", known, popularity)
+    for i, known in enumerate(plan.known_items):
+        of_item = [p[:, known.item - 1] for p in item_popularity(plan, parameters, predicted)]
+        applies, not_so = ((p * shares).sum() for p in of_item)
+        _know(f"margin_item_{i + 1}", known, applies, not_so)
 
 
-def _know(name: str, margin: Margin, share: Any) -> None:
-    """The log-probability of a margin given the share that the model implies, times its discount."""
+def _know(name: str, margin: Margin, share: Any, rest: Any) -> None:
+    """The log-probability of a margin given the ``share`` that the model implies, and the ``rest``, times its discount."""
     pm.Deterministic(f"{name}_share", share)
     if margin.bias:
         off = pm.Normal(f"{name}_bias", 0.0, margin.bias)
-        share = pt.sigmoid(pt.log(share) - pt.log1p(-share) + off)
+        logit = pt.log(share + SMALLEST) - pt.log(rest + SMALLEST) + off
+        share, rest = pt.sigmoid(logit), pt.sigmoid(-logit)
     if margin.yes is not None and margin.n is not None:
-        term = margin.yes * pt.log(share) + (margin.n - margin.yes) * pt.log1p(-share)
+        term = margin.yes * pt.log(share + SMALLEST) + (margin.n - margin.yes) * pt.log(rest + SMALLEST)
     elif margin.share is not None and margin.se is not None:
         term = -0.5 * ((share - margin.share) / margin.se) ** 2
     pm.Potential(name, margin.discount * term)

@@ -77,12 +77,13 @@ def row_probabilities(
     return row_log_probabilities(states, tables, lapses, factors)
 
 
-def item_popularity(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> Any:
-    """P(control item applies | cell) under poisson_binomial counts, (..., cell, item)."""
+def item_popularity(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> tuple[Any, Any]:
+    """P(control item applies | cell) under poisson_binomial counts, (..., cell, item), and 1 minus it, each exact near 0."""
     offsets = parameters["control_item"][..., None, None, :] if plan.J > 1 else 0.0
     logit = predicted.control[..., None] + offsets
     by_trait = predicted.states.sum(axis=-1)[..., None]
-    return (pt.sigmoid(logit) * by_trait).sum(axis=-2)
+    applies, not_so = ((pt.sigmoid(sign * logit) * by_trait).sum(axis=-2) for sign in (1, -1))
+    return applies, not_so
 
 
 def parameter_names(plan: Blueprint) -> tuple[str, ...]:

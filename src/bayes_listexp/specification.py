@@ -295,6 +295,9 @@ def _priors(
 
 
 def _bound(margin: KnownPrevalence, cells: Cells, study: ListExperiment) -> BoundMargin:
+    if study.item is not None and study.item not in margin.group:
+        raise InputError("KnownPrevalence: with several sensitive items, say in the group which one is known, as in "
+                         f"group = {{'{study.item}': '{study.items[0]}'}}.")
     if margin.population == "sample":
         return BoundMargin(margin, None, people_of(margin, cells.frame, cells.n.astype(float)))
     if study.population is None:

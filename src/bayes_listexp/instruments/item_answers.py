@@ -107,7 +107,7 @@ class ItemAnswers:
         if "logits" in distribution:
             logits = distribution["logits"]
             of_all = (applies * logits - pt.softplus(logits)).sum(axis=-1)[..., None]
-            counts = poisson_binomial(pt.zeros((1, 1)), logits[..., 0, 0, :], J)
+            counts = poisson_binomial(pt.zeros_like(logits[..., 0]), logits[..., 0, 0, :], J)
             told = of_all - pt.log(counts + SMALLEST)
         same = pt.eq(applies.sum(axis=-1)[..., None], np.arange(J + 1.0))
         return pt.switch(asked, pt.switch(same, told, IMPOSSIBLE), 0.0)

@@ -45,6 +45,7 @@ ROOMS = [
     "checks",
     "published",
     "simulate",
+    "simulated_direct",
     "spec_keys",
     "spec",
     "tables",

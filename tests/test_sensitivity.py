@@ -15,6 +15,7 @@ from bayes_listexp.fitting import fit
 from bayes_listexp.instruments.direct import DirectQuestion
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.sensitivity import contraction, log_prior, power_scaling
+from bayes_listexp.specification import Specification, blueprint
 
 CONSTANTS = 1e-6  # PyMC keeps normalising constants in single precision; they do not change with the draw
 
@@ -103,6 +104,21 @@ def test_every_parameter_has_one_row_under_a_readable_name(rich):
     }
     assert table["meaning"].to_dict() == words
     assert table.index[table["group_effect"]].tolist() == [f"trait_g[Intercept, {g}]" for g in "abc"]
+
+
+@pytest.mark.parametrize(("name", "labels", "words"), [
+    ("control_shift_slope", ["1"], "the difference between those with and without the trait in the effect on control counts of x"),
+    ("control_g_shape_sd", [], "the spread of the shape of the control counts over the levels of g"),
+    ("control_shape", ["2"], "the shape of the control counts, direction 2"),
+    ("trait_g_sd", ["x"], "the spread of the effect of x on the prevalence over the levels of g"),
+    ("direct_false_yes_slope", ["x"], "the effect of x on claiming the trait falsely on the direct question"),
+    ("margin_item_1_bias", [], "the bias of the margin 'item 1'"),
+])
+def test_parameters_in_words(name, labels, words):
+    study = ListExperiment.from_frame(people(200), answer="y", arm="arm", J=3, covariates=["g", "x"],
+                                      instruments=[DirectQuestion("direct", lies="two_sided", false_yes="1 + x")])
+    plan = blueprint(study, Specification(trait="1 + x + (1 + x|g)", dependence="saturated"))
+    assert sensitivity._meaning(plan, name, labels) == (words, False)
 
 
 def test_contraction_of_known_draws(rich):

@@ -239,6 +239,8 @@ def _sentence(meaning: str, contracted: float, shift: float) -> str:
 
 def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bool]:
     """A parameter in words, and whether it is the effect of one level of a group."""
+    if name == "control_shift_slope":
+        labels = [plan.designs["control"].names[int(labels[0]) - 1]]
     if name in NAMED:
         return " ".join([NAMED[name], *labels]), False
     for predictor in sorted((p for p in plan.designs if name.startswith(f"{p}_")), key=len, reverse=True):
@@ -252,6 +254,10 @@ def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bo
             what = f"the effect of {labels[0]} on {about}" if labels and labels[0] != "Intercept" else about
             if part == f"{term.name}_sd":
                 return f"the spread of {what} over the levels of {':'.join(term.factors)}", False
+            if part == f"{term.name}_shape":
+                return " ".join([f"the shape of {about} by {':'.join(term.factors)},", *labels]), True
+            if part == f"{term.name}_shape_sd":
+                return f"the spread of the shape of {about} over the levels of {':'.join(term.factors)}", False
             if part == term.name:
                 return f"{what} at {':'.join(term.factors)} = {labels[-1]}", True
     return " ".join([_about(plan, name), *labels]), False

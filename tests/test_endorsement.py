@@ -106,7 +106,7 @@ def test_a_rare_answer_keeps_its_digits():
 def evaluated(made_of, rows, values):
     size = len(rows.n)
     tensors = made_of.distribution(rows, {"endorsement_position": np.full(size, POSITION)}, values, 3)
-    return {name: pt.as_tensor(value).eval() for name, value in tensors.items()}
+    return {name: pt.as_tensor(value).eval(mode="FAST_COMPILE") for name, value in tensors.items()}
 
 
 def test_drawn_answers_have_the_probabilities_of_the_factor():
@@ -182,7 +182,7 @@ def test_effects_and_parameters_are_recovered(fitted):
     plain = Rows(*(np.zeros(1),) * 6, {})
     truth = instrument(2, 3)
     predictors = {"endorsement_position": np.array([0.8])}
-    known = {k: pt.as_tensor(v).eval()[None] for k, v in truth.distribution(plain, predictors, TRUTH, 2).items()}
+    known = {k: pt.as_tensor(v).eval(mode="FAST_COMPILE")[None] for k, v in truth.distribution(plain, predictors, TRUTH, 2).items()}
     expected = truth.combine(truth.parts(np.array([[expit(-0.3)]]), known))
     assert set(estimates) == {"with_trait", "without_trait", "difference"}
     for name, value in expected.items():

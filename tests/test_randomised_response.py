@@ -89,7 +89,7 @@ def test_drawn_answers_have_the_probabilities_of_the_factor():
     rows = rows_of(np.r_[np.zeros(2 * n), np.nan])
     trait = np.r_[np.repeat([0, 1], n), 1]
     predictors = {"randomised_cheat": 0.4 + np.zeros(len(trait)), "randomised_claim": -1.3 + np.zeros(len(trait))}
-    distribution = {k: v.eval() for k, v in instrument.distribution(rows, predictors, {}, 3).items()}
+    distribution = {k: v.eval(mode="FAST_COMPILE") for k, v in instrument.distribution(rows, predictors, {}, 3).items()}
     drawn = instrument.draw(np.random.default_rng(1), rows, (trait, trait), distribution)["_randomised"]
     assert np.isnan(drawn[-1])
     for z, answers in ((0, drawn[:n]), (1, drawn[n:-1])):
@@ -159,7 +159,7 @@ def test_without_cheating_a_study_can_be_drawn_and_both_techniques_inform_one_pr
 def test_two_sided_estimates_are_ratios_of_shares():
     instrument = RandomisedResponse("r", truth=0.6, forced_yes=0.1, cheating="two_sided")
     predictors = {"randomised_cheat": np.array([0.4]), "randomised_claim": np.array([-1.3])}
-    distribution = {k: v.eval() for k, v in instrument.distribution(rows_of([np.nan]), predictors, {}, 3).items()}
+    distribution = {k: v.eval(mode="FAST_COMPILE") for k, v in instrument.distribution(rows_of([np.nan]), predictors, {}, 3).items()}
     told = instrument.combine(instrument.parts(np.array([[0.3]]), {k: v[None] for k, v in distribution.items()}))
     yes = sum(p * by_hand({"truth": 0.6, "forced_yes": 0.1}, "two_sided", z, 1.0, 0.4, -1.3) for z, p in ((0, 0.7), (1, 0.3)))
     assert told["implied"] == pytest.approx((yes - 0.1) / 0.6)

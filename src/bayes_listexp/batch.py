@@ -20,6 +20,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
+from bayes_listexp.margins import KnownItem
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
 from bayes_listexp.published.audit import audit
 from bayes_listexp.published.audit_answers import audit_shares
@@ -30,6 +31,7 @@ from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
+from bayes_listexp.spec_keys import margins_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
@@ -144,6 +146,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     data, sample = spec.table("data"), spec.table("sample")
     seed = sample.pop("seed", 1)
     sampler = Sampler(**sample, progress=progress)
+    known = tuple(m for m in margins_of(spec.path, spec.text, spec.tables) if isinstance(m, KnownItem))
     findings = audit(table, claims=_claims(spec, data))
     trees = {}
     for name, part, use in (("total", total_only(table), None), ("fit", table, data.get("use"))):
@@ -155,6 +158,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
                 "later": repr(later),
                 "sample": sample,
                 "seed": seed,
+                "known_items": repr(known),
                 "J": table.J,
                 "N": table.N,
             },
@@ -163,7 +167,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
             name,
             target,
             key,
-            partial(fit_published, part, use=use, later=later, seed=seed, sampler=sampler),
+            partial(fit_published, part, use=use, later=later, known_items=known, seed=seed, sampler=sampler),
             say,
             "the total row" if name == "total" else "all rows",
         )

@@ -31,6 +31,7 @@ from bayes_listexp.instrument import Instrument, Rows
 
 RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight")
 ITEM = "item"
+TAKEN_NAMES = ("trait", "control", "lapse", "margin")
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def _build(
     padded = _placebo(parts, treated)
     answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
-    instruments, observed = _observe(parts, treated, answers)
+    instruments, observed = _observe(parts, treated, answers, counts)
     table = pd.DataFrame(
         {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
         index=frame.index,
@@ -350,14 +351,20 @@ def _placebo(parts: _Parts, treated: pd.Series) -> pd.Series:
 
 
 def _observe(
-    parts: _Parts, treated: pd.Series, answers: pd.Series
+    parts: _Parts, treated: pd.Series, answers: pd.Series, counts: pd.Series
 ) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
     """The instruments bound to the data, and their coded columns side by side."""
     names = [instrument.name for instrument in parts.instruments]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"instruments: two are called '{twice[0]}'. Give each a name of its own, as in name = '{twice[0]}_2'.")
-    frame = parts.frame.assign(_answer=answers) if parts.instruments else parts.frame
+    for name in names:
+        if not name.isidentifier() or name.split("_")[0] in TAKEN_NAMES:
+            raise InputError(
+                f"instruments: the name '{name}' must be a word of letters, digits and '_' that does not start with "
+                f"{', '.join(TAKEN_NAMES)}, whose parameters it could not be told from. Choose another."
+            )
+    frame = parts.frame.assign(_answer=answers, _n=counts) if parts.instruments else parts.frame
     read = [instrument.read(frame, treated) for instrument in parts.instruments]
     for instrument, columns in read:
         if not columns.notna().any(axis=None):

@@ -76,7 +76,8 @@ class Instrument(Protocol):
     def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[Instrument, pd.DataFrame]:
         """The instrument bound to the data (levels, scales), and its coded columns: floats named ``_<name>...``, NaN where
         somebody was not asked. ``treated`` is the arm where it is known, and beside the data's own columns the frame holds
-        the list's answers as ``_answer`` (numbers, NaN without one). Raises InputError for values it cannot be.
+        the list's answers as ``_answer`` (numbers, NaN without one) and ``_n``, how many respondents a row stands
+        for. Raises InputError for values it cannot be.
         """
 
     def formulas(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.gradient import disconnected_grad
 
 from bayes_listexp.cells import ARMS
 from bayes_listexp.errors import InputError
@@ -188,8 +189,14 @@ def row_log_probabilities(
     if not by_count:
         listed = pt.log(joint.sum(axis=-1) + SMALLEST)
     else:
-        listed = pt.logsumexp(pt.log(joint + SMALLEST) + sum(by_count), axis=-1)
+        listed = log_sum_exp(pt.log(joint + SMALLEST) + sum(by_count))
     return listed + sum(factor[..., 0] for factor in log_factors if not any(factor is other for other in by_count))
+
+
+def log_sum_exp(x: Any) -> Any:
+    """log(sum(exp(x))) over the last axis, by the largest term: stable in itself, not by a compiler's rewriting."""
+    largest = disconnected_grad(x.max(axis=-1, keepdims=True))
+    return pt.log(pt.exp(x - largest).sum(axis=-1)) + largest[..., 0]
 
 
 def answer_probabilities(states: Any, tables: ReportTables, lapse_predictors: Mapping[str, Any]) -> Any:

@@ -90,6 +90,13 @@ def people_of(margin: KnownPrevalence, frame: pd.DataFrame, mass: np.ndarray) ->
     return np.where(inside, mass, 0.0) / mass[inside].sum()
 
 
+def margin_words(margin: Margin) -> str:
+    """What a margin says, in words: "720 of 1,000, discount 0.1"."""
+    known = f"{margin.yes:,.4g} of {margin.n:,.4g}" if margin.yes is not None else f"{margin.share:.3g} (s.e. {margin.se:.3g})"
+    known = known + (f", discount {margin.discount:g}" if margin.discount != 1 else "")
+    return known + (f", off by a normal with sd {margin.bias:g} on the logit scale" if margin.bias else "")
+
+
 def _check(margin: Any, kind: str) -> None:
     """Refuse margins that are no share of people."""
     counts, normal = (margin.yes is not None, margin.n is not None), (margin.share is not None, margin.se is not None)

@@ -14,7 +14,15 @@ from bayes_listexp import formulas, priors
 from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, GroupTerm, Matrices
-from bayes_listexp.likelihood import SMALLEST, RowTables, answer_log_likelihood, answer_probabilities, arm_slices, row_tables
+from bayes_listexp.likelihood import (
+    SMALLEST,
+    RowTables,
+    answer_log_likelihood,
+    answer_probabilities,
+    arm_slices,
+    log_sum_exp,
+    row_tables,
+)
 from bayes_listexp.margins import Margin
 from bayes_listexp.prediction import (
     Points,
@@ -258,7 +266,7 @@ def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
     def random(log_probability: Any, rng: Any = None, size: Any = None) -> Any:
         raise NotImplementedError("draw a study from the model with bayes_listexp.simulate.draw_study")
 
-    pm.CustomDist("observed", pt.logsumexp(by_trait, axis=-1), logp=logp, random=random, observed=n, dims="pattern",
+    pm.CustomDist("observed", log_sum_exp(by_trait), logp=logp, random=random, observed=n, dims="pattern",
                   signature="()->()", dtype="int64")
 
 
@@ -274,23 +282,28 @@ def _know_margins(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
     for i, (margin, frame, shares) in enumerate(plan.margins):
         there = predicted if frame is None else predict(plan, parameters, points(plan, frame))
         without, having = ((there.states[:, trait, :].sum(axis=-1) * shares).sum() for trait in (0, 1))
-        _know(f"margin_prevalence_{i + 1}", margin, having, without)
+        know(f"margin_prevalence_{i + 1}", margin, having, without)
     shares = plan.cells.n / plan.cells.n.sum()
     for i, known in enumerate(plan.known_items):
         of_item = [p[:, known.item - 1] for p in item_popularity(plan, parameters, predicted)]
         applies, not_so = ((p * shares).sum() for p in of_item)
-        _know(f"margin_item_{i + 1}", known, applies, not_so)
+        know(f"margin_item_{i + 1}", known, applies, not_so)
 
 
-def _know(name: str, margin: Margin, share: Any, rest: Any) -> None:
-    """The log-probability of a margin given the ``share`` that the model implies, and the ``rest``, times its discount."""
+def know(name: str, margin: Margin, share: Any, rest: Any = None) -> None:
+    """Add to the model at hand the log-probability of a margin given the ``share`` that the model implies, times its discount.
+
+    ``rest`` is 1 - share by a sum of its own, which keeps it exact where the share rounds to 1.
+    """
+    rest = 1 - share if rest is None else rest
     pm.Deterministic(f"{name}_share", share)
     if margin.bias:
         off = pm.Normal(f"{name}_bias", 0.0, margin.bias)
         logit = pt.log(share + SMALLEST) - pt.log(rest + SMALLEST) + off
         share, rest = pt.sigmoid(logit), pt.sigmoid(-logit)
     if margin.yes is not None and margin.n is not None:
-        term = margin.yes * pt.log(share + SMALLEST) + (margin.n - margin.yes) * pt.log(rest + SMALLEST)
+        given = pm.Data(f"{name}_counts", margin.discount * np.array([margin.yes, margin.n - margin.yes]))
+        pm.Potential(name, given[0] * pt.log(share + SMALLEST) + given[1] * pt.log(rest + SMALLEST))
     elif margin.share is not None and margin.se is not None:
-        term = -0.5 * ((share - margin.share) / margin.se) ** 2
-    pm.Potential(name, margin.discount * term)
+        given = pm.Data(f"{name}_normal", np.array([margin.share, margin.discount / margin.se**2]))
+        pm.Potential(name, -0.5 * given[1] * (share - given[0]) ** 2)

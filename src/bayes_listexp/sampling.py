@@ -173,7 +173,7 @@ def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Draws of model variables, each (chain, draw, ...), with the model's dims and coordinates."""
     variables = {}
     for name, value in values.items():
-        dims = model.named_vars_to_dims.get(name) or [f"{name}_dim" for _ in value.shape[2:]]
+        dims = model.named_vars_to_dims.get(name) or _own_dims(name, value.ndim - 2)
         variables[name] = (("chain", "draw", *dims), value)
     used = {dim for dims, _ in variables.values() for dim in dims}
     coords: dict[str, Any] = {name: list(v) for name, v in model.coords.items() if v is not None and name in used}
@@ -181,6 +181,11 @@ def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:
     return xr.Dataset(
         variables, coords={"chain": np.arange(first.shape[0]), "draw": np.arange(first.shape[1]), **coords}
     )
+
+
+def _own_dims(name: str, size: int) -> list[str]:
+    """Names for the axes of a variable that has none."""
+    return [f"{name}_dim{f'_{i}' if size > 1 else ''}" for i in range(size)]
 
 
 def jittered(start: np.ndarray, seed: int) -> np.ndarray:

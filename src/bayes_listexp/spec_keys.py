@@ -73,7 +73,16 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
         "report": {"by": (list,), "change": (list,), "alternatives": (list,), "author": (str,)},
     },
     "published": {
-        "": {"kind": (str,), "title": (str,), "data": (dict,), "later": (dict,), "sample": (dict,), "report": (dict,)},
+        "": {
+            "kind": (str,),
+            "title": (str,),
+            "data": (dict,),
+            "margins": (dict,),
+            "later": (dict,),
+            "sample": (dict,),
+            "report": (dict,),
+        },
+        "margins": {"item": (list,)},
         "data": {
             "file": (str,),
             "J": (int,),
@@ -118,7 +127,7 @@ def validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> Non
     if kind == "survey":
         _check_survey(path, text, tables)
         _check_overrides(path, text, tables, instruments_of(path, text, tables))
-        margins_of(path, text, tables)
+    margins_of(path, text, tables)
 
 
 def instruments_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[Instrument, ...]:

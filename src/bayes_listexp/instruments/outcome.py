@@ -79,7 +79,11 @@ class Outcome:
     def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[Outcome, pd.DataFrame]:
         """Numbers as they are, levels as 0, 1, ...; NaN for those not asked. Refuses what the family cannot be."""
         reading = self._family.read(frame[self.column], self.column, tuple(self.levels))
-        controls = frame.loc[~treated.fillna(True).astype(bool), "_answer"].mean() if "_answer" in frame else np.nan
+        people = frame.index.repeat(frame["_n"]) if "_n" in frame else frame.index
+        of_people = self._family.read(frame[self.column].loc[people], self.column, tuple(self.levels))
+        reading = reading._replace(center=of_people.center, scale=of_people.scale)
+        control = (~treated.fillna(True).astype(bool)).loc[people]
+        controls = frame["_answer"].loc[people][control].mean() if "_answer" in frame else np.nan
         bound = dataclasses.replace(self, levels=reading.levels, center=reading.center, scale=reading.scale,
                                     mean_count=None if np.isnan(controls) else float(controls))
         return bound, pd.DataFrame({f"_{self.name}": reading.values})

@@ -99,7 +99,9 @@ class SecondList:
             if answers.notna().any() and not (answers.notna() & (arm == value)).any():
                 raise InputError(f"column '{self.arm}': no respondent with an answer to the second list is in its {label} arm, so its "
                                  "two versions cannot be compared. Check the coding of the arms.")
-        found = np.bincount(answers[answers.notna() & (arm == False)].astype(int), minlength=self.J + 1)  # noqa: E712 (nullable)
+        controls = (answers.notna() & (arm == False)).fillna(False).astype(bool)  # noqa: E712 (nullable)
+        n = frame.loc[controls, "_n"] if "_n" in frame else None
+        found = np.bincount(answers[controls].astype(int), weights=n, minlength=self.J + 1).astype(int)
         coded = {f"_{self.name}": answers, f"_{self.name}_arm": arm.astype(float).where(answers.notna())}
         return dataclasses.replace(self, control_counts=tuple(found.tolist())), pd.DataFrame(coded)
 

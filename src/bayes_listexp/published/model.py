@@ -29,7 +29,8 @@ still: table and model do not know the weights.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -39,6 +40,9 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.gradient import disconnected_grad
 
+from bayes_listexp.errors import InputError
+from bayes_listexp.margins import KnownItem, margin_words
+from bayes_listexp.model import know
 from bayes_listexp.published.audit import audit
 from bayes_listexp.published.layout import Layout, Use, complete_use, lay_out, rounding_variance
 from bayes_listexp.published.list_moments import LOG_RATIO_MEAN, LOG_RATIO_SD, control_variance, treatment_variance
@@ -57,24 +61,37 @@ def fit_published(
     seed: int,
     use: Mapping[str, Use] | None = None,
     later: PublishedSupport | None = None,
+    known_items: Sequence[KnownItem] = (),
     sampler: Sampler = Sampler(),  # noqa: B008 (a frozen record)
 ) -> xr.DataTree:
     """Posterior of the support of every row of a published table, and of a later wave's if one is given.
 
-    `use` overrides, row by row, what `default_use` decides: "means", "support" or "exclude". Returns a
+    `use` overrides, row by row, what `default_use` decides: "means", "support" or "exclude". `known_items` are what other
+    surveys say of control items, with a discount: the mean count is then the sum of J item shares, each uniform
+    before the data, and these margins inform it (a discount of 0 is this prior without the margin). Returns a
     DataTree with posterior (support and mean_control by `row`, 0-1 and items; support_later;
     variance_ratio; correlation; control_share) and sample_stats; attributes say what was assumed, used and
     found by the audit. Raises InputError for rows that cannot be used as asked.
     """
     decided = complete_use(table, use)
-    model = build_published_model(table, decided, later)
+    model = build_published_model(table, decided, later, known_items)
     draws, stats = sample_nuts(compile_density(model), sampler, seed)
     tree = xr.DataTree.from_dict({"posterior": constrain(model, draws), "sample_stats": stats})
     tree.attrs = _attributes(table, decided, later, seed)
+    if known_items:
+        tree.attrs["known_items"] = json.dumps([asdict(margin) for margin in known_items])
+        assumed = json.loads(tree.attrs["assumptions"]) | {"control items": "shares uniform, their sum is the mean count"}
+        assumed |= {f"control item {m.item}": f"known from elsewhere: {margin_words(m)}" for m in known_items}
+        tree.attrs["assumptions"] = json.dumps(assumed)
     return tree
 
 
-def build_published_model(table: PublishedTable, use: Mapping[str, Use], later: PublishedSupport | None = None) -> pm.Model:
+def build_published_model(
+    table: PublishedTable,
+    use: Mapping[str, Use],
+    later: PublishedSupport | None = None,
+    known_items: Sequence[KnownItem] = (),
+) -> pm.Model:
     """The PyMC model of a table; see the module's docstring. `use` names every row, as `complete_use`
     returns it.
     """
@@ -82,7 +99,7 @@ def build_published_model(table: PublishedTable, use: Mapping[str, Use], later: 
     parts = [table.total.name, *(part.name for part in layout.parts)]
     rows = [row.name for row in table.rows]
     with pm.Model(coords={"row": rows, "part": parts, "arm": ["control", "treatment"]}) as model:
-        total_mean = pm.Uniform("total_mean_control", 0, table.J)
+        total_mean = _mean_of_items(table.J, known_items) if known_items else pm.Uniform("total_mean_control", 0, table.J)
         total_support = pm.Uniform("total_support", 0, 1)
         mean, support = _coherent_parts(layout, total_mean / table.J, total_support)
         mean = table.J * mean
@@ -98,6 +115,16 @@ def build_published_model(table: PublishedTable, use: Mapping[str, Use], later: 
         if later is not None:
             _later_wave(later, table.J, total_mean, variances)
     return model
+
+
+def _mean_of_items(J: int, known_items: Sequence[KnownItem]) -> Any:
+    """The mean control count as the sum of the items' shares, with what is known of some of them."""
+    shares = pm.Uniform("item_share", 0, 1, shape=J)
+    for margin in known_items:
+        if not isinstance(margin.item, int) or not 1 <= margin.item <= J:
+            raise InputError(f"KnownItem: item = {margin.item!r}: with J = {J} control items it must be 1 to {J}.")
+        know(f"margin_item_{margin.item}", margin, shares[margin.item - 1])
+    return pm.Deterministic("total_mean_control", shares.sum())
 
 
 def _coherent_parts(layout: Layout, total_mean: Any, total_support: Any) -> tuple[Any, Any]:

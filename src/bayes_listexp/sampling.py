@@ -55,9 +55,12 @@ class Mode(NamedTuple):
     covariance: np.ndarray | None
 
 
-def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
+def compile_density(model: pm.Model, mode: str = "NUMBA", *, changing: bool = False) -> Density:
     """Compile the model's log density and gradient. Data enter as shared variables, so the compiled code is cached on
     disk and serves later processes and other data of the same shape of model.
+
+    The data are those of this moment. With ``changing`` the function sees other values that are given to the model's data
+    afterwards; it is then for one chain at a time.
     """
     function = model.logp_dlogp_function(ravel_inputs=True, mode=mode)
     function.set_extra_values({})
@@ -65,7 +68,7 @@ def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
     compiled.trust_input = True
     initial = model.initial_point()
     start = np.concatenate([np.ravel(initial[v.name]) for v in model.value_vars]).astype(float)
-    return Density(_reentrant(compiled) if mode == "NUMBA" else compiled, start)
+    return Density(_reentrant(compiled) if mode == "NUMBA" and not changing else compiled, start)
 
 
 def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
-import xarray as xr
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
@@ -23,7 +23,6 @@ from bayes_listexp.instrument import Rows, choose
 from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names, points, predict
-from bayes_listexp.predictive import evaluate
 from bayes_listexp.published.table import PublishedTable
 from bayes_listexp.specification import Blueprint, Specification, blueprint
 
@@ -110,72 +109,100 @@ def draw_study(
     ------
     InputError : a parameter that the model does not have, or of another shape.
     """
-    rng = np.random.default_rng(seed)
+    return next(draw_studies(study, specification, parameters, seed=seed, number=1))
+
+
+def draw_studies(
+    study: ListExperiment,
+    specification: Specification,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    seed: int,
+    number: int,
+) -> Iterator[Drawn]:
+    """That many studies, see :func:`draw_study`, each with its own draw of the parameters that are not given. What the
+    parameters say of people is computed for all studies at once.
+
+    Raises
+    ------
+    InputError : as :func:`draw_study`.
+    """
     plan = blueprint(study, specification)
-    values = _complete_parameters(plan, dict(parameters or {}), seed)
+    values = _complete_parameters(plan, dict(parameters or {}), seed, number)
     columns = list(plan.cells.frame.columns)
     table = study.complete(columns)[0]
     table = table.loc[table.index.repeat(table["_n"])].assign(_n=1)
     _, cell = by_columns(table, columns)
-    observed = [name for name in study.observed if name in table.columns]
-    listed = (table["_answer"] >= 0).to_numpy()
     rows = Rows(cell, arm_of(table), table["_answer"].to_numpy(), table["_treated"].to_numpy(dtype=float),
-                np.ones(len(table)), np.ones(len(table)), {name: table[name].to_numpy() for name in observed})
-    states, prevalence, lapses, told = _drawn_from(plan, values, rows)
-    latent = choose(states.reshape(len(states), -1), rng)
-    trait, count = np.divmod(latent, plan.J + 1)
-    said = reported_by(plan.tables, trait, count, lapses)
+                np.ones(len(table)), np.ones(len(table)), {name: table[name].to_numpy() for name in study.observed})
+    template = dataclasses.replace(study, table=table, synthetic=True, instruments=plan.instruments)
+    says = _people(plan, values, rows)
+    for i in range(number):
+        own = {name: value[i] for name, value in values.items()}
+        yield _drawn(plan, template, rows, own, says(own), np.random.default_rng([seed, i]))
+
+
+class People(NamedTuple):
+    """What parameters say of each person: P(trait, count), P(trait), lapse probabilities, each instrument's distribution."""
+
+    states: np.ndarray
+    prevalence: np.ndarray
+    lapses: Mapping[str, np.ndarray]
+    told: Sequence[Mapping[str, np.ndarray]]
+
+
+def _drawn(
+    plan: Blueprint, template: ListExperiment, rows: Rows, values: Mapping[str, np.ndarray], people: People, rng: np.random.Generator
+) -> Drawn:
+    """One study: trait and count of everybody, what they say on their list, and what the instruments observe."""
+    states, prevalence, lapses, told = people
+    trait, count = np.divmod(choose(states.reshape(len(states), -1), rng), plan.J + 1)
+    said, answers = reported_by(plan.tables, trait, count, lapses), np.full(len(trait), -1)
     for arm, part in arm_slices(plan.J, plan.arms).items():
         at = np.flatnonzero(rows.arm == ARMS.index(arm))
-        table.iloc[at, table.columns.get_loc("_answer")] = choose(said[at, part], rng)
-    for instrument, distribution in zip(plan.instruments, told, strict=True):
-        table = table.assign(**instrument.draw(rng, rows, (trait, count), distribution))
-    drawn = dataclasses.replace(study, table=table.assign(_answer=table["_answer"].where(listed, -1)), synthetic=True,
-                                instruments=plan.instruments)
+        answers[at] = choose(said[at, part], rng)
+    observed = {name: column for instrument, distribution in zip(plan.instruments, told, strict=True)
+                for name, column in instrument.draw(rng, rows, (trait, count), distribution).items()}
+    drawn = dataclasses.replace(template, table=template.table.assign(_answer=answers, **observed))
     return Drawn(drawn, trait, count, prevalence, values)
 
 
-def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
-    """Every parameter that predictions need: those given, the others from one draw of the prior."""
+def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int, number: int) -> dict[str, np.ndarray]:
+    """Every parameter that predictions need, (study, ...): those given, the others drawn from the prior."""
     model = build_model(plan)
     names = parameter_names(plan)
     unknown = [name for name in given if name not in names]
     if unknown:
         raise InputError(f"parameters: '{unknown[0]}' is not a parameter; there are: {', '.join(names)}.")
-    drawn = pm.draw([model[name] for name in names], random_seed=seed, mode="FAST_COMPILE")
+    drawn = pm.draw([model[name] for name in names], draws=number, random_seed=seed, mode="FAST_COMPILE")
     out = {}
-    for name, value in zip(names, drawn, strict=True):
-        out[name] = np.asarray(given.get(name, value), dtype=float)
-        if out[name].shape != np.shape(value):
-            raise InputError(f"parameters: '{name}' must have the shape {np.shape(value)}, found {out[name].shape}.")
+    for name, values in zip(names, drawn, strict=True):
+        shape = np.shape(values)[1:] if number > 1 else np.shape(values)
+        value = np.asarray(given.get(name, np.zeros(shape)), dtype=float)
+        if value.shape != shape:
+            raise InputError(f"parameters: '{name}' must have the shape {shape}, found {value.shape}.")
+        out[name] = np.broadcast_to(value, (number, *shape)) if name in given else np.reshape(values, (number, *shape))
     return out
 
 
-def _drawn_from(
-    plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
-    """For each person: P(trait, count), P(trait), lapse probabilities, and each instrument's distribution."""
-    posterior = xr.Dataset({k: (("chain", "draw", *(f"{k}_{i}" for i in range(v.ndim))), v[None, None]) for k, v in values.items()})
-    at, keys = points(plan, plan.cells.frame), list[list[str]]()
+def _people(plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows) -> Callable[[Mapping[str, np.ndarray]], People]:
+    """A compiled function from parameters to what they say of each person."""
+    at = points(plan, plan.cells.frame)
+    inputs = {name: pt.tensor(name, dtype="float64", shape=value.shape[1:]) for name, value in values.items()}
+    predicted = predict(plan, inputs, at)
+    predictors = {name: pt.take(value, rows.cell, axis=-1) for name, value in predicted.instruments.items()}
+    told = [i.distribution(rows, predictors, inputs, plan.J) for i in plan.instruments]
+    flat = [pt.as_tensor(value) for each in told for value in each.values()]
+    outputs = [predicted.states, *(pt.sigmoid(logit) for logit in predicted.lapses.values()), *flat]
+    compiled = pytensor.function(list(inputs.values()), outputs, mode="FAST_COMPILE", on_unused_input="ignore")
 
-    def make(draws: Mapping[str, Any]) -> list[Any]:
-        inputs = {name: value[0] for name, value in draws.items()}  # what no parameter enters has no draw dim to take it from
-        predicted = predict(plan, inputs, at)
-        predictors = {name: pt.take(value, rows.cell, axis=-1) for name, value in predicted.instruments.items()}
-        told = [i.distribution(rows, predictors, inputs, plan.J) for i in plan.instruments]
-        keys[:] = [list(t) for t in told]
-        flat = [value for t in told for value in t.values()]
-        return [predicted.states, *(pt.sigmoid(v) for v in predicted.lapses.values()), *flat]
+    def say(own: Mapping[str, np.ndarray]) -> People:
+        by_cell, *rest = compiled(*(own[name] for name in inputs))
+        lapses = {name: rest.pop(0)[rows.cell] for name in predicted.lapses}
+        distributions = [{name: rest.pop(0) for name in each} for each in told]
+        return People(by_cell[rows.cell], by_cell[rows.cell, 1].sum(axis=-1), lapses, distributions)
 
-    ((states, *rest),) = evaluate(plan, posterior, make, 1)
-    lapses = dict(zip(plan.tables.kept, (q[rows.cell] for q in rest), strict=False))
-    rest = rest[len(plan.tables.kept) :]
-    distributions = []
-    for names in keys:
-        distributions.append(dict(zip(names, rest, strict=False)))
-        rest = rest[len(names) :]
-    states = states[rows.cell]
-    return states, states[:, 1].sum(axis=-1), lapses, distributions
+    return say
 
 
 def draw_answers(

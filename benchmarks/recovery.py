@@ -1,0 +1,189 @@
+"""Recovery: for each way of observing, simulated studies with known truth; errors and the coverage of 95 % intervals.
+
+The truth of each study is a draw from the model's priors, over which the posterior's mean has no error on average and its
+intervals cover with their probability; both are checked against the Monte Carlo error of the repetitions.
+
+``python benchmarks/recovery.py [repetitions] [case ...]`` prints a Markdown table. Every study is drawn by the package's
+own simulator and fitted with the default priors; one density is compiled per case and given the data of each study in turn
+(one row per respondent), so that a repetition costs a short run of NUTS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from bayes_listexp import (
+    DirectQuestion,
+    Endorsement,
+    ItemAnswers,
+    KnownItem,
+    ListExperiment,
+    Outcome,
+    RandomisedResponse,
+    SecondList,
+    Specification,
+    formulas,
+)
+from bayes_listexp.cells import arm_of, by_columns
+from bayes_listexp.instrument import Rows
+from bayes_listexp.likelihood import row_tables
+from bayes_listexp.model import build_model
+from bayes_listexp.sampling import Sampler, compile_density, constrain, sample_nuts
+from bayes_listexp.simulate import draw_studies
+from bayes_listexp.specification import Blueprint, blueprint
+
+J, N, REPETITIONS = 4, 2000, 50
+
+
+@dataclass(frozen=True)
+class Case:
+    """A study: what is asked of whom beside the list, the model's settings, the parameters that are not drawn from their
+    priors, and those of the instrument that are watched beside the prevalence.
+
+    Values of the ``columns`` are placeholders: the simulator replaces them where somebody is asked.
+    """
+
+    roles: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+def instrument_case(instrument: Any, watched: str = "", model: Mapping[str, Any] | None = None, **columns: Any) -> Case:
+    """A list with one instrument beside it."""
+    placeholders = {name: np.resize(values, N) for name, values in columns.items()}
+    return Case({"instruments": [instrument]}, placeholders, model or {}, tuple(watched.split()))
+
+
+def cases() -> dict[str, Case]:
+    """The cases by name."""
+    treated, half = np.arange(N) % 2, np.arange(N) % 4 < 2
+    popularity = expit(np.array([-0.9, 0.2, 0.6, 1.3]))
+    items = {"control_intercept": 0.3, "control_item": [-1.2, -0.1, 0.3, 1.0]}
+    one_by_one = {f"z{j}": np.where(treated, np.nan, 1.0) for j in range(1, J + 1)} | {"y": np.where(treated, 1.0, np.nan)}
+    known = [KnownItem(j + 1, share=float(p), se=0.01) for j, p in enumerate(popularity)]
+    outcomes = {"bernoulli": [0, 1], "ordinal": [1, 2, 3], "poisson": [0, 1, 2, 3], "negative_binomial": [0, 1, 2, 3],
+                "gaussian": [-1.0, 0.0, 1.0], "student_t": [-1.0, 0.0, 1.0]}
+    out = {
+        "list alone": Case(),
+        "saturated types": Case(model={"dependence": "saturated"}),
+        "placebo list, careless": Case({"placebo": "padded"}, {"padded": (np.arange(N) % 4 == 0).astype(int)}, {"response": "careless"},
+                                       ("lapse_careless_intercept",)),
+        "two sensitive items": Case({"arms": ("short", ("a", "b"))}, {"t": np.resize(["short", "a", "short", "b"], N)},
+                                    {"dependence": "linear", "trait": "1 + male + item"}),
+        "direct question, one-sided": instrument_case(DirectQuestion("d", lie="1 + male"), "direct_lie_intercept", d=[0, 1]),
+        "direct question, two-sided, refusals": instrument_case(
+            DirectQuestion("d", refused=2, lies="two_sided"),
+            "direct_lie_intercept direct_false_yes_intercept direct_refusal_trait", d=[0, 1, 2]),
+        "direct question of another sample": Case(
+            {"instruments": [DirectQuestion("d")]},
+            {"d": np.where(half, np.nan, np.resize([0.0, 1.0], N)), "y": np.where(half, 1.0, np.nan)}, {}, ("direct_lie_intercept",)),
+        "second list": instrument_case(SecondList("y2", "t2", 3), "second_count", y2=[1], t2=[1, 0]),
+        "control items answered one by one": Case({"instruments": [ItemAnswers(("z1", "z2", "z3", "z4"))]}, one_by_one,
+                                                  {"counts": "poisson_binomial"}),
+        "one list, control items known": Case({"arm": None}, {}, {"counts": "poisson_binomial", "dependence": "none", "margins": known},
+                                              (), items),
+        "randomised response": instrument_case(RandomisedResponse("r", 0.7, 0.15), "randomised_cheat_intercept", r=[0, 1]),
+        "endorsement": instrument_case(Endorsement(("a1", "a2"), ("e1", "e2"), levels=(1, 2, 3)),
+                                       "endorsement_with endorsement_without", a1=[1, 2, 3], a2=[3, 2, 1],
+                                       e1=[0, 0, 1, 1], e2=[0, 0, 0, 0, 1, 1, 1, 1]),
+    }
+    return out | {f"outcome, {family.replace('_', ' ')}": instrument_case(Outcome("o", family), "outcome_trait", o=values)
+                  for family, values in outcomes.items()}
+
+
+def template(case: Case) -> ListExperiment:
+    """The study of a case, its answers placeholders."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"y": rng.binomial(J, 0.5, N).astype(float), "t": np.arange(N) % 2, "male": (np.arange(N) // 2) % 2})
+    frame = frame.assign(**case.columns)
+    roles = {"answer": "y", "arm": "t", **case.roles}
+    return ListExperiment.from_frame(frame, J=J, **roles)
+
+
+def one_row_each(plan: Blueprint, study: ListExperiment) -> Rows:
+    """The rows of a study with one for each respondent, in order, so that every study of a case has the same shape."""
+    table, columns = study.table, list(plan.cells.frame.columns)
+    _, cell = by_columns(table, columns)
+    ones = np.ones(len(table), dtype="int64")
+    return Rows(cell, arm_of(table), table["_answer"].to_numpy(), table["_treated"].to_numpy(dtype=float), ones, ones * 1.0,
+                {name: table[name].to_numpy() for name in study.observed})
+
+
+def recover(case: Case, repetitions: int, sampler: Sampler) -> pd.DataFrame:
+    """One row per repetition and estimand: the truth, the posterior mean, and the 95 % interval."""
+    specification = Specification(**{"trait": "1 + male", "control": "1", **case.model})
+    study = template(case)
+    plan = blueprint(study, specification)
+    plan = dataclasses.replace(plan, rows=one_row_each(plan, study))
+    model = build_model(plan)
+    out = []
+    for i, drawn in enumerate(draw_studies(study, specification, case.fixed, seed=1, number=repetitions)):
+        _give(model, plan, one_row_each(plan, drawn.study))
+        posterior = constrain(model, sample_nuts(compile_density(model), sampler, i)[0])
+        out += [(i, *row) for row in _estimates(plan, posterior, drawn.parameters, case.watched)]
+    return pd.DataFrame(out, columns=["repetition", "estimand", "truth", "estimate", "lower", "upper"])
+
+
+def _give(model: Any, plan: Blueprint, rows: Rows) -> None:
+    """Other answers for a built model."""
+    tables = row_tables(plan.tables, rows, plan.J, plan.arms)
+    values = {"row_certain": tables.certain, **{f"row_kept_{k}": v for k, v in tables.kept.items()},
+              **{f"row_followed_{k}": v for k, v in tables.followed.items()}, **{f"row{k}": v for k, v in rows.observed.items()}}
+    for name, value in values.items():
+        model[name].set_value(value)
+
+
+def _estimates(plan: Blueprint, posterior: Any, truth: Mapping[str, Any], watched: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    frame = plan.cells.frame
+    matrices = plan.designs["trait"].evaluate(frame)
+    names = [name for name in ("trait_intercept", "trait_slope") if name in posterior]
+    flat = {name: posterior[name].to_numpy().reshape(-1, *posterior[name].shape[2:]) for name in names}
+    chances = expit(formulas.linear_predictor(flat, "trait", matrices))
+    true = expit(formulas.linear_predictor({name: truth[name][None] for name in names}, "trait", matrices))[0]
+    labels = [", ".join(f"{column} {row[column]}" for column in frame.columns) for _, row in frame.iterrows()]
+    quantities = {f"prevalence, {label}": (true[i], chances[:, i]) for i, label in enumerate(labels)}
+    quantities |= {name: (float(truth[name]), posterior[name].to_numpy().ravel()) for name in watched}
+    return [(name, float(value), draws.mean(), *np.quantile(draws, [0.025, 0.975])) for name, (value, draws) in quantities.items()]
+
+
+def table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per case and estimand: mean error with its Monte Carlo standard error, and coverage."""
+    rows = []
+    for case, frame in found.items():
+        for estimand, part in frame.groupby("estimand", sort=False):
+            error = part["estimate"] - part["truth"]
+            covered = (part["lower"] <= part["truth"]) & (part["truth"] <= part["upper"])
+            width = (part["upper"] - part["lower"]).mean()
+            rows.append((case, estimand, error.mean(), error.std() / np.sqrt(len(part)), width, covered.mean(), len(part)))
+    return pd.DataFrame(rows, columns=["case", "estimand", "mean error", "its s.e.", "mean width", "coverage", "repetitions"])
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """The table as Markdown."""
+    rows = [list(frame.columns), ["---"] * frame.shape[1]]
+    rows += [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in frame.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    repetitions = int(arguments[0]) if arguments else REPETITIONS
+    chosen = {name: case for name, case in cases().items() if not arguments[1:] or name in arguments[1:]}
+    found = {}
+    for name, case in chosen.items():
+        begun = time.perf_counter()
+        found[name] = recover(case, repetitions, Sampler(draws=500, tune=400, chains=2))
+        print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+        print(markdown(table({name: found[name]})), flush=True)
+    print(markdown(table(found)))

@@ -271,7 +271,7 @@ def test_the_command_line_from_check_to_show(folder, capsys):
     assert (made.folder / "tables" / "direct-region.csv").exists()
     page = (made.folder / "report.html").read_text(encoding="utf-8")
     assert "among region = north is known to be that of 30 of 100" in page
-    assert "counted at 50% of its weight" in page
+    assert "counted at 50 % of its weight" in page
 
 
 def test_a_run_with_several_items_has_a_prevalence_for_each(folder):

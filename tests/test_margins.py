@@ -1,6 +1,7 @@
 """What other sources know of groups and of control items: terms against closed forms, and what they do to estimates."""
 
 import json
+from dataclasses import asdict
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import expit, logit
 from bayes_listexp import DirectQuestion, KnownItem, KnownPrevalence, ListExperiment, fit, prevalence
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import linear_predictor
-from bayes_listexp.margins import people_of
+from bayes_listexp.margins import evidence_words, people_of
 from bayes_listexp.model import build_model
 from bayes_listexp.simulate import draw_study
 from bayes_listexp.specification import Specification, blueprint
@@ -222,6 +223,20 @@ BAD_MARGINS = [
     (KnownPrevalence, {"share": 0.3, "se": 0.1, "population": "census"}, "population = 'census': say 'sample' or 'frame'"),
     (KnownItem, {"item": 1, "share": 0.3}, "KnownItem: give either yes and n, or share and se"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [
+        (KnownPrevalence(yes=720, n=1000), "720 of 1,000"),
+        (KnownItem(2, yes=720, n=1000, discount=0.005), "720 of 1,000, counted at 0.5 % of its weight"),
+        (KnownItem(1, share=0.355, se=0.02), "35.5 % (standard error 2 points)"),
+        (KnownPrevalence(share=0.3, se=0.1, discount=0, bias=0.25), "30 % (standard error 10 points), counted at 0 % of its weight, "
+         "with a bias of the source of standard deviation 0.25 on the logit scale"),
+    ],
+)
+def test_the_evidence_in_words(margin, words):
+    assert evidence_words(asdict(margin)) == words
 
 
 @pytest.mark.parametrize(("kind", "fields", "message"), BAD_MARGINS)

@@ -13,6 +13,7 @@ from scipy.special import expit
 from bayes_listexp import formulas, predictive, stored
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import conform
+from bayes_listexp.instrument import estimates_of, labels_of, parts_of
 from bayes_listexp.population import COUNT, average, check_frame, grouping
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
@@ -155,11 +156,11 @@ def observed_by(
     chunks: dict[str, list[np.ndarray]] = {}
     index = None
     for chances, told in predictive.of_population(plan, tree["posterior"].to_dataset(), target.frame, instrument):
-        for name, values in known[instrument].parts(chances, told).items():
+        for name, values in parts_of(known[instrument], chances, told).items():
             averaged, index = _averaged(values, target, by)
             chunks.setdefault(name, []).append(averaged)
-    estimates = known[instrument].combine({name: np.concatenate(values) for name, values in chunks.items()})
-    labels = known[instrument].labels()
+    estimates = estimates_of(known[instrument], {name: np.concatenate(values) for name, values in chunks.items()})
+    labels = labels_of(known[instrument], estimates)
     out = {name: _labelled(tree, values, index, by).assign_attrs(label=labels[name]) for name, values in estimates.items()}
     return xr.Dataset(out).assign_attrs(population=target.name)
 

@@ -7,7 +7,7 @@ list, or of other instruments, and so composes with all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any, NamedTuple, Protocol
 
@@ -60,9 +60,14 @@ def choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Instrument(Protocol):
     """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data.
 
-    Four class attributes are optional and tell the report how to show the estimates: ``shares`` (True, the default: they are
-    shares of people; False: numbers on scales of their own), ``numbers`` (names of those that are no shares all the same),
-    ``differences`` (names of those that are differences of shares) and ``main`` (names of those to show by group).
+    Beside the methods here, five are optional, and what they are taken to say where an instrument lacks them stands in the
+    functions below this class: ``parameters()``, ``possible(rows)``, ``parts(prevalence, distribution)``,
+    ``combine(averages)`` and ``labels()``.
+
+    Five class attributes are optional too. ``replaces_control`` (True) says that the study may do without list answers of the
+    control arm. Four tell the report how to show the estimates: ``shares`` (True, the default: they are shares of people;
+    False: numbers on scales of their own), ``numbers`` (names of those that are no shares all the same), ``differences``
+    (names of those that are differences of shares) and ``main`` (names of those to show by group).
     """
 
     @property
@@ -86,12 +91,6 @@ class Instrument(Protocol):
     def priors(self) -> dict[str, Prior]:
         """Default priors of the intercepts, slopes and sds of its linear predictors."""
 
-    def parameters(self) -> dict[str, Parameter]:
-        """Its further free parameters."""
-
-    def possible(self, rows: Rows) -> np.ndarray:
-        """Whether each trait could produce each row's observation, (row, trait)."""
-
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
         """The distribution of its observation given trait and count, as named tensors of shape (..., row, trait[, ...]): all
         that its other methods need. ``predictors`` are given at the rows, (..., row); parameters are (...) or (..., size).
@@ -106,13 +105,32 @@ class Instrument(Protocol):
              distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """New values of its coded columns for people with these ``latent`` (trait, count), each (row,); NaN stays NaN."""
 
-    def parts(self, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What its estimates are averaged from, each (draw, row), at rows of a population whom nobody has yet observed
-        (``observed`` NaN, ``treated`` 0).
-        """
 
-    def combine(self, averages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Its estimates by name, from the averages of its parts over a population."""
+def parameters_of(instrument: Instrument) -> dict[str, Parameter]:
+    """The free parameters beside linear predictors that ``parameters()`` names; none without it."""
+    return getattr(instrument, "parameters", dict)()
 
-    def labels(self) -> dict[str, str]:
-        """What each of its estimates is, in words."""
+
+def possible_traits(instrument: Instrument, rows: Rows) -> np.ndarray:
+    """Whether each trait could produce each row's observation, (row, trait), by ``possible(rows)``; either could without it."""
+    return getattr(instrument, "possible", lambda rows: np.ones((len(rows.n), 2), dtype=bool))(rows)
+
+
+def parts_of(
+    instrument: Instrument, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What the estimates are averaged from, each (draw, row), at rows of a population whom nobody has yet observed
+    (``observed`` NaN, ``treated`` 0), by ``parts(prevalence, distribution)``; the prevalence alone without it.
+    """
+    return getattr(instrument, "parts", lambda prevalence, _: {"prevalence": prevalence})(prevalence, distribution)
+
+
+def estimates_of(instrument: Instrument, averages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Estimates by name, from the averages of the parts over a population by ``combine(averages)``; these averages without it."""
+    return getattr(instrument, "combine", dict)(averages)
+
+
+def labels_of(instrument: Instrument, names: Iterable[str]) -> dict[str, str]:
+    """What each of these estimates is in words, by ``labels()``; what that does not name has its own name in words."""
+    given: dict[str, str] = getattr(instrument, "labels", dict)()
+    return {name: given.get(name, name.replace("_", " ").capitalize()) for name in names}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from bayes_listexp import instruments, stored
+from bayes_listexp.margins import evidence_words
 
 
 class Kind(NamedTuple):
@@ -89,13 +90,7 @@ def margin_words(margin: Mapping[str, Any]) -> str:
         among = " and ".join(f"{column} = {level}" for column, level in margin["group"].items())
         whom = "population frame" if margin["population"] == "frame" else "sample"
         what = f"In the {whom}, the trait {f'among {among} ' if among else ''}is known to be that of"
-    if margin["yes"] is not None:
-        share = f"{margin['yes']:,.6g} of {margin['n']:,.6g}"
-    else:
-        share = f"{100 * margin['share']:.4g} % (standard error {100 * margin['se']:.3g} points)"
-    more = [f"counted at {margin['discount']:.0%} of its weight"] if margin["discount"] != 1 else []
-    more += [f"with a bias of the source of standard deviation {margin['bias']:g} on the logit scale"] if margin["bias"] else []
-    return f"{what} {share}{''.join(f', {part}' for part in more)}."
+    return f"{what} {evidence_words(margin)}."
 
 
 def study_words(tree: xr.DataTree) -> list[str]:

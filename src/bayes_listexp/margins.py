@@ -90,11 +90,15 @@ def people_of(margin: KnownPrevalence, frame: pd.DataFrame, mass: np.ndarray) ->
     return np.where(inside, mass, 0.0) / mass[inside].sum()
 
 
-def margin_words(margin: Margin) -> str:
-    """What a margin says, in words: "720 of 1,000, discount 0.1"."""
-    known = f"{margin.yes:,.4g} of {margin.n:,.4g}" if margin.yes is not None else f"{margin.share:.3g} (s.e. {margin.se:.3g})"
-    known = known + (f", discount {margin.discount:g}" if margin.discount != 1 else "")
-    return known + (f", off by a normal with sd {margin.bias:g} on the logit scale" if margin.bias else "")
+def evidence_words(margin: Mapping[str, Any]) -> str:
+    """What the fields of a margin say, in words: "720 of 1,000, counted at 10 % of its weight"."""
+    if margin["yes"] is not None:
+        known = f"{margin['yes']:,.6g} of {margin['n']:,.6g}"
+    else:
+        known = f"{100 * margin['share']:.4g} % (standard error {100 * margin['se']:.3g} points)"
+    more = [f"counted at {100 * margin['discount']:.3g} % of its weight"] if margin["discount"] != 1 else []
+    more += [f"with a bias of the source of standard deviation {margin['bias']:g} on the logit scale"] if margin["bias"] else []
+    return ", ".join([known, *more])
 
 
 def _check(margin: Any, kind: str) -> None:

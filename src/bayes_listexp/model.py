@@ -14,6 +14,7 @@ from bayes_listexp import formulas, priors
 from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, GroupTerm, Matrices
+from bayes_listexp.instrument import parameters_of
 from bayes_listexp.likelihood import (
     SMALLEST,
     RowTables,
@@ -185,7 +186,7 @@ def _instrument_parameters(plan: Blueprint) -> dict[str, Any]:
     """The free parameters that the instruments name beside their linear predictors."""
     out = {}
     for instrument in plan.instruments:
-        for name, parameter in instrument.parameters().items():
+        for name, parameter in parameters_of(instrument).items():
             if parameter.probability:
                 out[name] = priors.probability_variable(name, plan.priors[name])
                 continue

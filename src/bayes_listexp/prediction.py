@@ -15,7 +15,7 @@ import pytensor.tensor as pt
 from bayes_listexp import formulas
 from bayes_listexp.control_counts import shape_basis
 from bayes_listexp.formulas import Matrices
-from bayes_listexp.instrument import Rows
+from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import RowTables, row_log_probabilities, state_probabilities
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
@@ -100,7 +100,7 @@ def parameter_names(plan: Blueprint) -> tuple[str, ...]:
         names += [n for n in ("control_shift_slope", "control_shift_shape") if free_size(plan, n)]
     if dependence == "saturated" and plan.J > 1:
         names += [f"control_{term.name}_shape" for term in plan.designs["control"].groups]
-    return tuple(names + [name for instrument in plan.instruments for name in instrument.parameters()])
+    return tuple(names + [name for instrument in plan.instruments for name in parameters_of(instrument)])
 
 
 def free_size(plan: Blueprint, name: str) -> int:

@@ -16,7 +16,7 @@ from bayes_listexp.control_counts import Family, family
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.formulas import Design
-from bayes_listexp.instrument import Instrument, Rows
+from bayes_listexp.instrument import Instrument, Rows, parameters_of, possible_traits
 from bayes_listexp.instruments import settled
 from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
@@ -280,7 +280,7 @@ def _priors(
 ) -> dict[str, Prior]:
     more = {f"lapse_{name}": lapse.prior for name, lapse in lapses.items()}
     for instrument in instruments:
-        more |= instrument.priors() | {name: p.prior for name, p in instrument.parameters().items()}
+        more |= instrument.priors() | {name: p.prior for name, p in parameters_of(instrument).items()}
     if specification.priors != "flat":
         return priors.resolve(dict(specification.priors), more)
     grouped = [name for name, text in texts.items() if formulas.has_groups(text)]
@@ -320,7 +320,7 @@ def refuse_impossible(plan: Blueprint) -> None:
     if plan.rows is None:
         return
     tables = row_tables(plan.tables, plan.rows, plan.J, plan.arms)
-    impossible = ~possible_rows(tables, [instrument.possible(plan.rows) for instrument in plan.instruments])
+    impossible = ~possible_rows(tables, [possible_traits(instrument, plan.rows) for instrument in plan.instruments])
     if impossible.any():
         first = int(np.flatnonzero(impossible)[0])
         told = {name.removeprefix("_"): float(values[first]) for name, values in plan.rows.observed.items() if np.isfinite(values[first])}

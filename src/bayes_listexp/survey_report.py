@@ -14,6 +14,7 @@ from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT
+from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.population import unsampled_levels
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
@@ -171,7 +172,7 @@ def _coefficients(tree: xr.DataTree) -> Table:
         rows["term"] = rows.get(f"{name}_term", "shift with the trait")
         parts.append(rows.assign(part=str(name).split("_shift")[0].replace("_", " ")))
     for instrument in plan.instruments:
-        for name in instrument.parameters():
+        for name in parameters_of(instrument):
             rows = estimates.summarise(posterior[name])
             own = name.removeprefix(f"{instrument.name}_").replace("_", " ")
             terms = [own] if len(rows) == 1 else [f"{own} {i + 1}" for i in range(len(rows))]

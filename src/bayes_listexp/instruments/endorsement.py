@@ -169,10 +169,6 @@ class Endorsement:
             out[f"{self.name}_gap"] = Parameter(Prior("Gamma", (2.0, 2.0)), self.policies * (self._size - 2), positive=True)
         return out
 
-    def possible(self, rows: Rows) -> np.ndarray:
-        """Anybody may give any answer."""
-        return np.ones((len(rows.n), 2), dtype=bool)
-
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
         """What the answers follow from, on the logit scale: ``position`` (..., row, trait); and with a row axis of length 1
         ``shift`` of the endorsement (..., 1, trait), ``sd`` (..., 1, 1), ``cuts`` (..., 1, 1, policy, cut), and ``between``

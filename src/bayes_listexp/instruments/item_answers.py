@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 from bayes_listexp.columns import read_choice, rows_where, shown_values
 from bayes_listexp.control_counts import poisson_binomial
 from bayes_listexp.errors import InputError
-from bayes_listexp.instrument import IMPOSSIBLE, Parameter, Rows
+from bayes_listexp.instrument import IMPOSSIBLE, Rows
 from bayes_listexp.likelihood import SMALLEST
 from bayes_listexp.priors import Prior
 
@@ -77,14 +77,6 @@ class ItemAnswers:
         """None of its own."""
         return {}
 
-    def parameters(self) -> dict[str, Parameter]:
-        """None of its own: ``control_item``, the items' logits less their mean, is the control counts'."""
-        return {}
-
-    def possible(self, rows: Rows) -> np.ndarray:
-        """Any answers, with or without the trait."""
-        return np.ones((len(rows.cell), 2), dtype=bool)
-
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
         """``logits`` of the items beyond what they have in common, (..., 1, 1, item); nothing with one item.
 
@@ -124,14 +116,6 @@ class ItemAnswers:
             answers[people] = patterns[rng.choice(ways, size=len(people), p=weights[ways] / weights[ways].sum())]
         return {f"_{self.name}_{j + 1}": np.where(np.isnan(rows.observed[f"_{self.name}_{j + 1}"]), np.nan, answers[:, j])
                 for j in range(J)}
-
-    def parts(self, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The prevalence."""
-        return {"prevalence": prevalence}
-
-    def combine(self, averages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The prevalence, 0 to 1."""
-        return dict(averages)
 
     def labels(self) -> dict[str, str]:
         """What the estimate is."""

@@ -104,10 +104,6 @@ class Outcome:
             out[f"{self.name}_count"] = Parameter(Prior("Normal", (0.0, 0.5)))
         return out | {f"{self.name}_{part}": parameter for part, parameter in self._shape.items()}
 
-    def possible(self, rows: Rows) -> np.ndarray:
-        """People with and without the trait can have every outcome."""
-        return np.ones((len(rows.observed[f"_{self.name}"]), 2), dtype=bool)
-
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
         """``location`` (..., row, trait, count) on the scale of the link, ``mean`` (..., row, trait) at the mean count, and
         the family's own parameters, (..., 1, 1, 1[, size]).

@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 from bayes_listexp import priors
 from bayes_listexp.columns import read_choice
 from bayes_listexp.errors import InputError
-from bayes_listexp.instrument import IMPOSSIBLE, Parameter, Rows, setting
+from bayes_listexp.instrument import IMPOSSIBLE, Rows, setting
 from bayes_listexp.priors import Prior
 
 NO, YES = 0.0, 1.0
@@ -125,10 +125,6 @@ class RandomisedResponse:
         for name in self.formulas():
             out |= priors.of_predictor(name, intercepts[name.removeprefix(f"{self.name}_")])
         return out
-
-    def parameters(self) -> dict[str, Parameter]:
-        """None: the device's probabilities are known."""
-        return {}
 
     def possible(self, rows: Rows) -> np.ndarray:
         """An answer needs somebody who acts in a way from which the device makes it."""

@@ -187,10 +187,6 @@ class SecondList:
             out["mean_count"] = (np.stack([1 - prevalence, prevalence], axis=-1) * means).sum(axis=-1)
         return out
 
-    def combine(self, averages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The averages themselves: shares 0 to 1, the mean count 0 to J."""
-        return dict(averages)
-
     def labels(self) -> dict[str, str]:
         """What the estimates are."""
         lapses = {f"lapse_{lapse}": f"Would lapse on the second list ({lapse.replace('_', ' ')}), of all"

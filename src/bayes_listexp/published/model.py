@@ -41,7 +41,7 @@ import xarray as xr
 from pytensor.gradient import disconnected_grad
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.margins import KnownItem, margin_words
+from bayes_listexp.margins import KnownItem, evidence_words
 from bayes_listexp.model import know
 from bayes_listexp.published.audit import audit
 from bayes_listexp.published.layout import Layout, Use, complete_use, lay_out, rounding_variance
@@ -81,7 +81,7 @@ def fit_published(
     if known_items:
         tree.attrs["known_items"] = json.dumps([asdict(margin) for margin in known_items])
         assumed = json.loads(tree.attrs["assumptions"]) | {"control items": "shares uniform, their sum is the mean count"}
-        assumed |= {f"control item {m.item}": f"known from elsewhere: {margin_words(m)}" for m in known_items}
+        assumed |= {f"control item {m.item}": f"known from elsewhere: {evidence_words(asdict(m))}" for m in known_items}
         tree.attrs["assumptions"] = json.dumps(assumed)
     return tree
 

@@ -91,10 +91,15 @@ def test_the_trait_of_respondents_is_bayes_rule(tree):
     probability = ble.trait_probability(tree)
     posterior = tree["posterior"]
     prevalence, p, missed = (expit(posterior[f"{name}_intercept"].to_numpy()[0]) for name in ("trait", "control", "proxy_missed"))
-    at = (probability["arm"] == "treatment") & (probability["answer"] == 3) & (probability["proxy"] == 1)
-    with_trait = prevalence * 3 * p**2 * (1 - p) * (1 - missed)
-    without = (1 - prevalence) * p**3 * 0.02
-    np.testing.assert_allclose(probability.sel(pattern=at)[0, :, 0], with_trait / (with_trait + without), rtol=1e-9)
+    here = (probability["arm"] == "treatment") & (probability["answer"] == 3)
+    without, with_trait = (1 - prevalence) * p**3, prevalence * 3 * p**2 * (1 - p)  # what the list says alone
+
+    def of(told):
+        return probability.sel(pattern=here & told)[0, :, 0]
+
+    noted = with_trait * (1 - missed)
+    np.testing.assert_allclose(of(probability["proxy"] == 1), noted / (noted + without * 0.02), rtol=1e-9)
+    np.testing.assert_allclose(of(probability["proxy"].isnull()), with_trait / (with_trait + without), rtol=1e-9)
 
 
 def test_a_stored_fit_gives_the_same_estimates(tree, tmp_path):

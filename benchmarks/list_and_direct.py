@@ -271,6 +271,21 @@ def table_of_fits(name: str, found: Fits, given: pd.DataFrame) -> pd.DataFrame:
     return readable(rows)
 
 
+def against_two_sided(found: Fits) -> tuple[str, float, float]:
+    """The one-sided model (with careless answers where it is refused without), and how much more elpd two-sided lies have, with s.e."""
+    one = "one-sided" if "one-sided" in found.trees else "one-sided, careless"
+    table = compare({name: found.trees[name] for name in (one, "two-sided")}).set_index("model")
+    difference = table.loc["two-sided", "elpd_diff"] - table.loc[one, "elpd_diff"]
+    return one, float(difference), float(table["dse"].max())
+
+
+def table_of_pairs(found: Mapping[str, Fits]) -> pd.DataFrame:
+    """One-sided against two-sided lies in each bundled study, as text."""
+    pairs = {label: against_two_sided(fitted) for label, fitted in found.items()}
+    return pd.DataFrame([{"study": label, "compared with": one, "elpd of two-sided minus one-sided (s.e.)": f"{more:.1f} ({se:.1f})"}
+                         for label, (one, more, se) in pairs.items()])  # fmt: skip
+
+
 def table_of_checks(found: Mapping[str, Fits]) -> pd.DataFrame:
     """fit_checks of every fit: the number each check rests on, in bold where the check failed, and the seconds of the fit."""
     rows = []
@@ -357,6 +372,7 @@ def main(path: str | None = None, **arguments: Any) -> None:
               + markdown(table_of_fits(name, joint, given)))  # fmt: skip
         for model, message in joint.refused.items():
             print(f"\nRefused, {model}: {message}")
+    print("\n## Two-sided against one-sided lies\n\n" + markdown(table_of_pairs(found)))
     if path is not None:
         tables, found["Multi-Investigator Study"] = tables_of_halves(path, **arguments)
         for title, table in tables.items():

@@ -127,10 +127,11 @@ def recover(case: Case, repetitions: int, sampler: Sampler) -> pd.DataFrame:
     plan = blueprint(study, specification)
     plan = dataclasses.replace(plan, rows=one_row_each(plan, study))
     model = build_model(plan)
+    density = compile_density(model)
     out = []
     for i, drawn in enumerate(draw_studies(study, specification, case.fixed, seed=1, number=repetitions)):
         _give(model, plan, one_row_each(plan, drawn.study))
-        posterior = constrain(model, sample_nuts(compile_density(model), sampler, i)[0])
+        posterior = constrain(model, sample_nuts(density, sampler, i)[0])
         out += [(i, *row) for row in _estimates(plan, posterior, drawn.parameters, case.watched)]
     return pd.DataFrame(out, columns=["repetition", "estimand", "truth", "estimate", "lower", "upper"])
 
@@ -141,7 +142,7 @@ def _give(model: Any, plan: Blueprint, rows: Rows) -> None:
     values = {"row_certain": tables.certain, **{f"row_kept_{k}": v for k, v in tables.kept.items()},
               **{f"row_followed_{k}": v for k, v in tables.followed.items()}, **{f"row{k}": v for k, v in rows.observed.items()}}
     for name, value in values.items():
-        model[name].set_value(value)
+        model[name].set_value(value)  # the compiled density reads them there
 
 
 def _estimates(plan: Blueprint, posterior: Any, truth: Mapping[str, Any], watched: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -183,7 +184,7 @@ if __name__ == "__main__":
     found = {}
     for name, case in chosen.items():
         begun = time.perf_counter()
-        found[name] = recover(case, repetitions, Sampler(draws=500, tune=400, chains=2))
+        found[name] = recover(case, repetitions, Sampler(draws=500, tune=400, chains=2, cores=1))
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
         print(markdown(table({name: found[name]})), flush=True)
     print(markdown(table(found)))

@@ -100,6 +100,10 @@ def _check_same_data(trees: Mapping[str, xr.DataTree]) -> None:
     for name, tree in items[1:]:
         if stored.fact(tree, "source")["sha256"] != stored.fact(first, "source")["sha256"]:
             raise InputError(f"compare: '{first_name}' and '{name}' are fits of different data.")
+        observed = [sorted(stored.fact(t, "instruments")) for t in (first, tree)]
+        if observed[0] != observed[1]:
+            raise InputError(f"compare: '{first_name}' is a fit of the list with {', '.join(observed[0]) or 'nothing else'} and "
+                             f"'{name}' of the list with {', '.join(observed[1]) or 'nothing else'}; they predict different data.")
         patterns = [t["observed_data"].to_dataset() for t in (first, tree)]
         if not (patterns[0].sizes["pattern"] == patterns[1].sizes["pattern"]
                 and (patterns[0]["pattern_n"].to_numpy() == patterns[1]["pattern_n"].to_numpy()).all()

@@ -55,12 +55,11 @@ class Mode(NamedTuple):
     covariance: np.ndarray | None
 
 
-def compile_density(model: pm.Model, mode: str = "NUMBA", *, changing: bool = False) -> Density:
+def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
     """Compile the model's log density and gradient. Data enter as shared variables, so the compiled code is cached on
     disk and serves later processes and other data of the same shape of model.
 
-    The data are those of this moment. With ``changing`` the function sees other values that are given to the model's data
-    afterwards; it is then for one chain at a time.
+    The function sees other values that are given to the model's data afterwards; not while it is being sampled.
     """
     function = model.logp_dlogp_function(ravel_inputs=True, mode=mode)
     function.set_extra_values({})
@@ -68,7 +67,7 @@ def compile_density(model: pm.Model, mode: str = "NUMBA", *, changing: bool = Fa
     compiled.trust_input = True
     initial = model.initial_point()
     start = np.concatenate([np.ravel(initial[v.name]) for v in model.value_vars]).astype(float)
-    return Density(_reentrant(compiled) if mode == "NUMBA" and not changing else compiled, start)
+    return Density(_reentrant(compiled) if mode == "NUMBA" else compiled, start)
 
 
 def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
@@ -84,10 +83,10 @@ def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]
     storage = [compiled.vm.storage_map[variable] for variable in inputs]
     if any(variable.owner is not None for variable in inputs) or storage[0][0] is not None:
         raise RuntimeError(f"the compiled density does not take its argument first: {inputs}")
-    constants = [slot[0] for slot in storage[1:]]
+    data = storage[1:]
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = code(x, *constants)
+        value, gradient = code(x, *[slot[0] for slot in data])
         return float(value), gradient
 
     return evaluate

@@ -50,6 +50,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "one-sided": {"lies": "one_sided"},
     "one-sided, careless": {"lies": "one_sided", "response": "careless"},
     "two-sided": {"lies": "two_sided"},
+    "two-sided, lies whatever the count": {"lies": "two_sided", "count": False},
     "two-sided, careless": {"lies": "two_sided", "response": "careless"},
     "two-sided, counts alike": {"lies": "two_sided", "dependence": "none"},
     "two-sided, counts saturated": {"lies": "two_sided", "dependence": "saturated"},
@@ -58,7 +59,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 ESTIMATES = ("prevalence", "sensitivity_bias", "liars", "lie_rate", "false_confessions", "false_confession_rate")
 GIVEN = "list given the direct answer"
-SETTINGS = ("lies", "lie", "false_yes")
+SETTINGS = ("lies", "lie", "false_yes", "count")
 J_OF_HALVES = 4
 
 

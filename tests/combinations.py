@@ -97,12 +97,15 @@ class Case:
         return Specification(response=response, counts=counts, dependence=dependence)
 
 
-def direct(d: Any, trait: int, treated: int, p: Mapping[str, Any], *, false_yes: bool, primed: bool, refusing: bool) -> float:
-    """P(direct answer | trait): 0 no, 1 yes, 2 refused, None not asked."""
+def direct(d: Any, trait: int, count: int, treated: int, p: Mapping[str, Any], *, false_yes: bool = False, primed: bool = False,
+           refusing: bool = False) -> float:
+    """P(direct answer | trait, count): 0 no, 1 yes, 2 refused, None not asked."""
     if d is None:
         return 1.0
-    lie = oracle.sigmoid(p["direct_lie_intercept"] + (p["direct_lie_primed"] * treated if primed else 0.0))
-    claim = oracle.sigmoid(p["direct_false_yes_intercept"]) if false_yes else 0.0
+    items = count - J / 2
+    lie = oracle.sigmoid(p["direct_lie_intercept"] + p.get("direct_lie_count", 0.0) * items
+                         + (p["direct_lie_primed"] * treated if primed else 0.0))
+    claim = oracle.sigmoid(p["direct_false_yes_intercept"] + p["direct_false_yes_count"] * items) if false_yes else 0.0
     refuse = oracle.sigmoid(p["direct_refusal_intercept"] + trait * p["direct_refusal_trait"]) if refusing else 0.0
     if d == 2:
         return refuse
@@ -117,7 +120,7 @@ def direct_case(title: str, parameters: Mapping[str, float], observed: tuple[Any
              "refusing": "direct_refusal_intercept" in parameters}
     return Case(title, roles={"instruments": [DirectQuestion("d", **how)]}, observations=tuple({"d": d} for d in observed),
                 parameters=parameters, dependences=dependences, unlisted=unlisted,
-                said=lambda seen, trait, count, treated, p, instrument: direct(seen["direct"], trait, treated, p, **kinds))
+                said=lambda seen, trait, count, treated, p, instrument: direct(seen["direct"], trait, count, treated, p, **kinds))
 
 
 def second(seen: Observation, trait: int, count: int, treated: int, p: Mapping[str, Any], instrument: Any) -> float:
@@ -187,7 +190,7 @@ def endorsed(seen: Observation, trait: int, count: int, treated: int, p: Mapping
 
 def together(seen: Observation, trait: int, count: int, treated: int, p: Mapping[str, Any], instruments: Any) -> float:
     """Everything at once: independent given trait and count."""
-    return (direct(seen["direct"], trait, treated, p, false_yes=False, primed=False, refusing=False)
+    return (direct(seen["direct"], trait, count, treated, p)
             * second(seen, trait, count, treated, p, None) * outcome(seen, trait, count, treated, p, instruments[2]))
 
 
@@ -206,11 +209,12 @@ CASES = {
     "items": Case("two sensitive items", roles={"arms": (0, ("a", "b"))}, dependences=("none", "linear", "smooth"),
                   refused=("shift", "free", "saturated"),
                   parameters={"trait_item": [[0.6, -0.6]]}),
-    "one_sided": direct_case("direct question, one-sided lies", {"direct_lie_intercept": -0.6}, (0, 1, None),
+    "one_sided": direct_case("direct question, one-sided lies", {"direct_lie_intercept": -0.6, "direct_lie_count": 0.3}, (0, 1, None),
                              dependences=("shift", "linear")),
     "two_sided": direct_case(
         "direct question, two-sided lies, refusals, primed by the arm",
-        {"direct_lie_intercept": -0.6, "direct_lie_primed": 0.4, "direct_false_yes_intercept": -2.0,
+        {"direct_lie_intercept": -0.6, "direct_lie_primed": 0.4, "direct_lie_count": 0.3, "direct_false_yes_intercept": -2.0,
+         "direct_false_yes_count": -0.2,
          "direct_refusal_intercept": -1.5, "direct_refusal_trait": 0.8},
         (0, 1, 2, None), unlisted=True, refused=2, lies="two_sided", primed=True),
     "second": Case("second list (double list)",
@@ -239,7 +243,7 @@ CASES = {
                                     "endorsement_trait": 0.2, "endorsement_gap": [1.3]}, said=endorsed),
     "together": Case(
         "direct question, second list and outcome together",
-        roles={"instruments": [DirectQuestion("d"), SecondList("y2", "t2", 2, counts="binomial", dependence="shift"),
+        roles={"instruments": [DirectQuestion("d", count=False), SecondList("y2", "t2", 2, counts="binomial", dependence="shift"),
                                Outcome("o", "bernoulli", count=True)]},
         observations=tuple({"d": d, "y2": y, "t2": t, "o": o} for d in (0, 1) for t in (0, 1) for y in range(3 + t)
                            for o in (0, 1)),

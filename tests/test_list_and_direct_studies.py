@@ -13,6 +13,7 @@ from conftest import shared
 
 LISTS = [f"accg2015-list{k}" for k in "123"]
 EADY = "eady2017-gender"
+INDEPENDENT = "two-sided, lies whatever the count"
 PAIR = {"accg2015-list1": ("one-sided", "two-sided"), "accg2015-list2": ("one-sided, careless", "two-sided"),
         "accg2015-list3": ("one-sided", "two-sided"), EADY: ("one-sided, careless", "two-sided")}  # fmt: skip
 
@@ -20,7 +21,8 @@ PAIR = {"accg2015-list1": ("one-sided", "two-sided"), "accg2015-list2": ("one-si
 @cache
 def fitted(name):
     """The two-sided model and the one-sided that is possible, at the mode."""
-    return benchmark.fits(benchmark.study(name), {model: benchmark.MODELS[model] for model in PAIR[name]}, method="map")
+    models = [*PAIR[name], *([INDEPENDENT] if name == EADY else [])]
+    return benchmark.fits(benchmark.study(name), {model: benchmark.MODELS[model] for model in models}, method="map")
 
 
 @cache
@@ -113,18 +115,20 @@ def test_eady_given_the_direct_answer_is_the_differences_in_means():
     assert found["false_confessions"] == pytest.approx(implied["false_confessions"], abs=row["direct"] * row["placebo_1_se"])
 
 
-def test_eady_jointly_departs_from_them_and_does_not_fit():
-    """People without the trait are assumed to have the same control counts whatever they said directly, and they have not."""
+def test_eady_jointly_agrees_with_them_if_lies_may_go_with_the_count():
+    """If they may not, people without the trait have the same counts whatever they said directly, which these have not."""
     row, implied = (f(benchmark.study(EADY)) for f in (benchmark.without_model, benchmark.identities))
-    tree = fitted(EADY).trees["two-sided"]
-    found = means(tree)
-    assert found["prevalence"] > implied["prevalence"] + 3 * row["dim_se"]
-    assert found["liars"] == pytest.approx(implied["liars"], abs=2 * row["combined_se"])
-    assert found["prevalence"] - found["sensitivity_bias"] == pytest.approx(row["direct"], abs=row["direct_se"])
-    statistic, degrees, p = benchmark.deviance(tree)
-    assert degrees == 20 - 8  # a table of 22 in two arms; trait, lie, false yes, and five of the counts
-    assert statistic > 40
-    assert p < 1e-4
+    trees = fitted(EADY).trees
+    free, independent = (means(trees[name]) for name in ("two-sided", INDEPENDENT))
+    assert free["prevalence"] == pytest.approx(implied["prevalence"], abs=2 * row["dim_se"])
+    assert independent["prevalence"] > implied["prevalence"] + 3 * row["dim_se"]
+    for found in (free, independent):
+        assert found["liars"] == pytest.approx(implied["liars"], abs=2 * row["combined_se"])
+        assert found["prevalence"] - found["sensitivity_bias"] == pytest.approx(row["direct"], abs=row["direct_se"])
+    better, worse = (benchmark.deviance(trees[name]) for name in ("two-sided", INDEPENDENT))
+    assert worse[1] == 20 - 8  # a table of 22 in two arms; trait, lie, false yes, and five of the counts
+    assert better[1] == worse[1] - 2
+    assert better[0] < worse[0] - 15
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -168,7 +172,7 @@ def test_the_tables_are_markdown():
     table = benchmark.markdown(benchmark.table_without_model())
     assert "| ACCG 2015, list 3 | 1,016 | 8.5 (5.7) | 10.7 (1.0) | 9.3 (5.3) | 79.5 (17.7) | 0.25 |" in table
     joint = benchmark.table_of_fits(EADY, fitted(EADY), given_eady()[1])
-    assert joint["model"].tolist() == ["differences in means", benchmark.GIVEN, "two-sided", "one-sided, careless"]
+    assert joint["model"].tolist() == ["differences in means", benchmark.GIVEN, "two-sided", INDEPENDENT, "one-sided, careless"]
     assert joint["elpd difference (s.e.)"].tolist()[:3] == ["", "", "0.0 (0.0)"]
     checks = benchmark.table_of_checks({"Eady": fitted(EADY)})
     assert set(checks["model"]) == set(PAIR[EADY])

@@ -66,6 +66,7 @@ def test_log_prior_is_that_of_the_priors_as_written(rich):
         + stats.norm.logpdf(p["lapse_floor_intercept"].to_numpy(), -2, 1)
         + stats.norm.logpdf(p["lapse_ceiling_intercept"].to_numpy(), -2, 1)
         + stats.norm.logpdf(p["direct_lie_intercept"].to_numpy(), -1, 1.5)
+        + stats.norm.logpdf(p["direct_lie_count"].to_numpy(), 0, 0.5)
     )
     found = log_prior(rich)
     assert found.dims == ("chain", "draw")
@@ -101,6 +102,7 @@ def test_every_parameter_has_one_row_under_a_readable_name(rich):
         "lapse_floor_intercept": "the lapse 'floor'",
         "lapse_ceiling_intercept": "the lapse 'ceiling'",
         "direct_lie_intercept": "lying on the direct question",
+        "direct_lie_count": "the effect of a control item more on lying on the direct question",
     }
     assert table["meaning"].to_dict() == words
     assert table.index[table["group_effect"]].tolist() == [f"trait_g[Intercept, {g}]" for g in "abc"]

@@ -89,6 +89,8 @@ def tabulate(table: pd.DataFrame, columns: Sequence[str], J: int, exclusions: pd
 def tabulate_rows(table: pd.DataFrame, columns: Sequence[str], observed: Sequence[str]) -> Rows:
     """Distinct observations of a study's table: cell by ``columns``, arm, answer and the coded columns ``observed``."""
     _, codes = by_columns(table, columns)
+    someone = (table["_n"] > 0).to_numpy()
+    table, codes = table[someone], codes[someone]
     keyed = table[["_answer", "_treated", *observed]].assign(_cell=codes, _arm=arm_of(table))
     keys = ["_cell", "_arm", "_answer", "_treated", *observed]
     groups = keyed.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()

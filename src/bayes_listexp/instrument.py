@@ -120,7 +120,8 @@ def parts_of(
     instrument: Instrument, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """What the estimates are averaged from, each (draw, row), at rows of a population whom nobody has yet observed
-    (``observed`` NaN, ``treated`` 0), by ``parts(prevalence, distribution)``; the prevalence alone without it.
+    (``observed`` NaN, ``treated`` 0), by ``parts(prevalence, distribution)``; the prevalence alone without it. Beside the
+    instrument's own, ``distribution`` holds P(count | trait) as ``count_given_trait``, (draw, row, trait, count).
     """
     return getattr(instrument, "parts", lambda prevalence, _: {"prevalence": prevalence})(prevalence, distribution)
 

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from bayes_listexp.cells import ARMS
 from bayes_listexp.instrument import Rows
-from bayes_listexp.likelihood import answer_probabilities, arm_slices, row_tables
+from bayes_listexp.likelihood import SMALLEST, answer_probabilities, arm_slices, row_tables
 from bayes_listexp.prediction import parameter_names, points, predict, row_probabilities
 from bayes_listexp.specification import Blueprint
 
@@ -127,7 +127,8 @@ def of_population(
     plan: Blueprint, posterior: xr.Dataset, frame: pd.DataFrame, instrument: str | None = None
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """P(trait | x) at the rows of a frame, (some draws, row), and the distribution of what an instrument would observe of such
-    people by trait, each (some draws, row, trait, ...), in chunks over draws. Nobody of them has seen a list.
+    people by trait, each (some draws, row, trait, ...), with P(count | trait) as ``count_given_trait``; in chunks over draws.
+    Nobody of them has seen a list.
     """
     size = len(frame)
     nothing = {name: np.full(size, np.nan) for name in (plan.rows.observed if plan.rows is not None else ())}
@@ -139,6 +140,8 @@ def of_population(
     def make(parameters: Mapping[str, Any]) -> list[Any]:
         predicted = predict(plan, parameters, at)
         told = {k: v for i in chosen for k, v in i.distribution(rows, predicted.instruments, parameters, plan.J).items()}
+        if chosen:
+            told["count_given_trait"] = predicted.states / (predicted.states.sum(axis=-1, keepdims=True) + SMALLEST)
         names[:] = list(told)
         return [predicted.states[..., 1, :].sum(axis=-1), *told.values()]
 

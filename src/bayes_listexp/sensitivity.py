@@ -52,7 +52,9 @@ NAMED = {
 """Parameters in words; what they are indexed by follows."""
 
 DIRECT = {"lie": "lying on", "false_yes": "claiming the trait falsely on", "refusal": "refusing",
-          "lie_primed": "the effect of the treatment list on lying on", "refusal_trait": "the effect of the trait on refusing"}
+          "lie_primed": "the effect of the treatment list on lying on", "refusal_trait": "the effect of the trait on refusing",
+          "lie_count": "the effect of a control item more on lying on",
+          "false_yes_count": "the effect of a control item more on claiming the trait falsely on"}
 
 
 def contraction(tree: xr.DataTree) -> pd.DataFrame:

@@ -19,6 +19,7 @@ PARAMETERS = {
     "control_intercept": 0.1,
     "direct_lie_intercept": -0.3,
     "direct_lie_slope": [0.7],
+    "direct_lie_count": 0.2,
     "direct_refusal_intercept": -2.6,
     "direct_refusal_trait": 0.9,
 }

@@ -40,6 +40,8 @@ class DirectQuestion:
     lie, false_yes, refusal : formulas of P(no | trait), P(yes | no trait) and P(refused | trait).
     refusals : "trait" (refusing depends on the trait and covariates) or "ignored" (refused is as if not asked).
     primed : whether having seen the treatment list first changes P(lie); leave False if the direct question came first.
+    count : whether lying and claiming falsely go with the number of control items that apply, so that those who say yes and no
+        differ in their counts beyond what the trait explains (shrunken to no dependence, Normal(0, 0.5) a control item).
 
     For a desirable trait that people claim falsely, such as turnout, allow two-sided lies, or turn ``yes`` and ``no`` (and the
     sensitive item) around.
@@ -55,6 +57,7 @@ class DirectQuestion:
     refusal: str = setting("1")
     refusals: str = setting("trait")
     primed: bool = setting(False)
+    count: bool = setting(True)
     name: str = "direct"
     someone_refused: bool = False
     main: ClassVar[tuple[str, ...]] = ("prevalence", "direct", "sensitivity_bias", "lie_rate")
@@ -67,7 +70,6 @@ class DirectQuestion:
         if self.primed and self.lies == "none":
             raise InputError(f"instrument '{self.name}': primed = True changes P(lie), and lies = 'none' has no lies. "
                              "Use lies = 'one_sided' or 'two_sided'.")
-
     @property
     def columns(self) -> tuple[str, ...]:
         """The column of answers."""
@@ -94,8 +96,12 @@ class DirectQuestion:
         return out
 
     def parameters(self) -> dict[str, Parameter]:
-        """Shifts on the logit scale: of lying after the treatment list, and of refusing with the trait."""
-        out = {}
+        """Shifts on the logit scale: of lying after the treatment list, of refusing with the trait, and of lying and claiming
+        falsely with one control item more.
+        """
+        out: dict[str, Parameter] = {}
+        lies = {"none": (), "one_sided": ("lie",), "two_sided": ("lie", "false_yes")}[self.lies]
+        out |= {f"{self.name}_{lie}_count": Parameter(Prior("Normal", (0.0, 0.5))) for lie in lies if self.count}
         if self.primed:
             out[f"{self.name}_lie_primed"] = Parameter(Prior("Normal", (0.0, 0.5)))
         if self._refusals_modelled:
@@ -110,39 +116,50 @@ class DirectQuestion:
         return np.column_stack([without, with_trait])
 
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
-        """Log-probabilities of "no", "yes" and, if it is modelled, "refused" by trait, (..., row, trait) each."""
-        zero = 0.0 * rows.treated
+        """Log-probabilities of "no", "yes" and, if it is modelled, "refused", by trait and count, (..., row, trait, count) each;
+        the count axis has length 1 where it does not matter.
+        """
+        zero = 0.0 * rows.treated[:, None]
         no_without, yes_without = zero, zero + IMPOSSIBLE
         no_with, yes_with = zero + IMPOSSIBLE, zero
         if self.lies == "two_sided":
-            false_yes = predictors[f"{self.name}_false_yes"]
+            false_yes = self._by_count("false_yes", predictors, parameters, J)
             no_without, yes_without = -pt.softplus(false_yes), -pt.softplus(-false_yes)
         if self.lies != "none":
-            lie = predictors[f"{self.name}_lie"]
+            lie = self._by_count("lie", predictors, parameters, J)
             if self.primed:
-                lie = lie + parameters[f"{self.name}_lie_primed"][..., None] * rows.treated
+                lie = lie + parameters[f"{self.name}_lie_primed"][..., None, None] * rows.treated[:, None]
             no_with, yes_with = -pt.softplus(-lie), -pt.softplus(lie)
         out = {"no": _by_trait(no_without, no_with), "yes": _by_trait(yes_without, yes_with)}
         if not self._refusals_modelled:
             return out
-        refusal = predictors[f"{self.name}_refusal"]
-        refusal = _by_trait(refusal, refusal + parameters[f"{self.name}_refusal_trait"][..., None])
+        refusal = predictors[f"{self.name}_refusal"][..., None]
+        refusal = _by_trait(refusal, refusal + parameters[f"{self.name}_refusal_trait"][..., None, None])
         answered = -pt.softplus(refusal)
         return {name: log_p + answered for name, log_p in out.items()} | {"refused": -pt.softplus(-refusal)}
 
+    def _by_count(self, lie: str, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> Any:
+        """The logit of a lie, (..., row, count)."""
+        logit = predictors[f"{self.name}_{lie}"][..., None]
+        if not self.count:
+            return logit
+        return logit + parameters[f"{self.name}_{lie}_count"][..., None, None] * (np.arange(J + 1) - J / 2)
+
     def log_factor(self, rows: Rows, distribution: Mapping[str, Any]) -> Any:
-        """Log P(direct answer | trait), (..., row, trait, 1)."""
-        d = rows.observed[f"_{self.name}"][:, None]
+        """Log P(direct answer | trait, count), (..., row, trait, count)."""
+        d = rows.observed[f"_{self.name}"][:, None, None]
         told = pt.switch(pt.eq(d, NO), distribution["no"], pt.switch(pt.eq(d, YES), distribution["yes"], 0.0))
         if "refused" in distribution:
             told = pt.switch(pt.eq(d, REFUSED), distribution["refused"], told)
-        return told[..., None]
+        return told
 
     def draw(self, rng: np.random.Generator, rows: Rows, latent: tuple[np.ndarray, np.ndarray],
              distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Direct answers of people with this trait; those who were not asked stay so."""
-        own = np.arange(len(latent[0])), latent[0].astype(int)
-        told = np.cumsum([np.exp(distribution[name][own]) for name in ("no", "yes", "refused") if name in distribution], axis=0)
+        """Direct answers of people with this trait and count; those who were not asked stay so."""
+        trait, count = (values.astype(int) for values in latent)
+        own = [distribution[name] for name in ("no", "yes", "refused") if name in distribution]
+        people = np.arange(len(trait))
+        told = np.cumsum([np.exp(log_p[people, trait, count % log_p.shape[-1]]) for log_p in own], axis=0)  # 1 stands for all counts
         answers = (told[:-1] < rng.random(len(latent[0])) * told[-1]).sum(axis=0).astype(float)
         return {f"_{self.name}": np.where(np.isnan(rows.observed[f"_{self.name}"]), np.nan, answers)}
 
@@ -151,7 +168,8 @@ class DirectQuestion:
         of_trait = np.stack([1 - prevalence, prevalence], axis=-1)
         out = {"prevalence": prevalence}
         for answer in ("no", "yes", "refused"):
-            shares = of_trait * (np.exp(distribution[answer]) if answer in distribution else 0.0)
+            told = np.exp(distribution[answer]) if answer in distribution else np.zeros(1)
+            shares = of_trait * (told * distribution["count_given_trait"]).sum(axis=-1)
             out |= {f"{answer}_without": shares[..., 0], f"{answer}_with": shares[..., 1]}
         return out
 
@@ -185,9 +203,9 @@ class DirectQuestion:
 
 
 def _by_trait(without: Any, with_trait: Any) -> Any:
-    """The pair on a last axis, (..., row, trait)."""
+    """The pair on an axis before the last, (..., row, trait, count)."""
     without, with_trait = pt.broadcast_arrays(pt.as_tensor(without), pt.as_tensor(with_trait))
-    return pt.stack([without, with_trait], axis=-1)
+    return pt.stack([without, with_trait], axis=-2)
 
 
 LABELS = {

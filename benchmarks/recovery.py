@@ -80,7 +80,8 @@ def cases() -> dict[str, Case]:
         "saturated types": Case(model={"dependence": "saturated"}),
         "placebo list, careless": Case({"placebo": "padded"}, {"padded": (np.arange(N) % 4 == 0).astype(int)}, {"response": "careless"},
                                        ("lapse_careless_intercept",)),
-        "two sensitive items": Case({"arms": ("short", ("a", "b"))}, {"t": np.resize(["short", "a", "short", "b"], N)},
+        "two sensitive items": Case({"arms": ("short", ("a", "b"))},
+                                    {"t": np.resize(["short", "a", "short", "b"], N), "male": np.arange(N) // 4 % 2},
                                     {"dependence": "linear", "trait": "1 + male + item"}),
         "direct question, one-sided": instrument_case(DirectQuestion("d", lie="1 + male"), "direct_lie_intercept", d=[0, 1]),
         "direct question, two-sided, refusals": instrument_case(

@@ -59,6 +59,7 @@ ASSUMED = {
     ("refusals", "trait"): "refusing may depend on the trait",
     ("refusals", "ignored"): "refusals count as not asked",
     ("primed", True): "having seen the treatment list first may change denying it",
+    ("count", True): "lies may go with the number of control items that apply",
     ("cheating", "none"): "everybody follows the device",
     ("cheating", "one_sided"): "those with the trait may act as if they had not",
     ("cheating", "two_sided"): "those with the trait may act as if they had not, and those without it as if they had",
@@ -137,6 +138,8 @@ def cited(tree: xr.DataTree) -> list[str]:
 def _values(table: Mapping[str, Any]) -> dict[str, str]:
     """A stored instrument's values as words for its sentence, and what its settings mean under ``assumed``."""
     assumed = [ASSUMED.get((key, value)) for key, value in table.items() if isinstance(value, (str, bool))]
+    if table.get("lies") == "none":
+        assumed = [words for words in assumed if words != ASSUMED["count", True]]
     if not table.get("someone_refused"):
         assumed = [words for words in assumed if words not in (ASSUMED["refusals", "trait"], ASSUMED["refusals", "ignored"])]
     said = {key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in table.items()}

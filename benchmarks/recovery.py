@@ -38,7 +38,7 @@ from bayes_listexp import (
 from bayes_listexp.cells import arm_of, by_columns, tabulate_rows
 from bayes_listexp.instrument import Rows
 from bayes_listexp.model import build_model
-from bayes_listexp.sampling import Density, Sampler, compile_density, constrain, find_mode, sample_nuts
+from bayes_listexp.sampling import Density, Sampler, compile_density, find_mode, sample_nuts
 from bayes_listexp.simulate import draw_studies
 from bayes_listexp.specification import Blueprint, blueprint
 
@@ -139,9 +139,21 @@ def recover(case: Case, repetitions: int) -> pd.DataFrame:
     out = []
     for i, (one, respondents) in enumerate(zip(drawn, n, strict=True)):
         model["row_n"].set_value(respondents)  # the compiled density reads it there
-        posterior = constrain(model, posterior_draws(density, i))
+        posterior = untransformed(model, posterior_draws(density, i))
         out += [(i, *row) for row in _estimates(plan, posterior, one.parameters, case.watched)]
     return pd.DataFrame(out, columns=["repetition", "estimand", "truth", "estimate", "lower", "upper"])
+
+
+def untransformed(model: Any, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Draws (sample, ...) of the parameters that are sampled on their own scale, by name; all that are watched are."""
+    start, out, at = model.initial_point(), {}, 0
+    flat = draws.reshape(-1, draws.shape[-1])
+    for variable in model.value_vars:
+        shape = np.shape(start[variable.name])
+        size = int(np.prod(shape))
+        out[variable.name] = flat[:, at : at + size].reshape(-1, *shape)
+        at += size
+    return out
 
 
 def posterior_draws(density: Density, seed: int) -> np.ndarray:
@@ -165,12 +177,12 @@ def _estimates(plan: Blueprint, posterior: Any, truth: Mapping[str, Any], watche
     frame = plan.cells.frame
     matrices = plan.designs["trait"].evaluate(frame)
     names = [name for name in ("trait_intercept", "trait_slope") if name in posterior]
-    flat = {name: posterior[name].to_numpy().reshape(-1, *posterior[name].shape[2:]) for name in names}
+    flat = {name: posterior[name] for name in names}
     chances = expit(formulas.linear_predictor(flat, "trait", matrices))
     true = expit(formulas.linear_predictor({name: truth[name][None] for name in names}, "trait", matrices))[0]
     labels = [", ".join(f"{column} {row[column]}" for column in frame.columns) for _, row in frame.iterrows()]
     quantities = {f"prevalence, {label}": (true[i], chances[:, i]) for i, label in enumerate(labels)}
-    quantities |= {name: (float(truth[name]), posterior[name].to_numpy().ravel()) for name in watched}
+    quantities |= {name: (float(truth[name]), posterior[name].ravel()) for name in watched}
     return [(name, float(value), draws.mean(), *np.quantile(draws, [0.025, 0.975])) for name, (value, draws) in quantities.items()]
 
 

@@ -124,7 +124,7 @@ def test_the_methods_name_instruments_margins_and_only_what_they_cite(page):
 def test_the_parameters_of_the_question_are_in_the_regression_table(page):
     rows = by_name(page)["coefficients"].frame
     assert {"trait", "control", "direct lie", "direct refusal"} <= set(rows["part"])
-    assert rows.loc[rows["part"] == "direct", "term"].tolist() == ["refusal trait"]
+    assert rows.loc[rows["part"] == "direct", "term"].tolist() == ["lie count", "refusal trait"]
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 The truth of each study is a draw from the model's priors, over which the posterior's mean has no error on average and its
 intervals cover with their probability; both are checked against the Monte Carlo error of the repetitions.
 
-``python benchmarks/recovery.py [repetitions] [case ...]`` prints a Markdown table. Every study is drawn by the package's
-own simulator and fitted with the default priors; one density is compiled per case, over the distinct observations of all its
-studies, and given the number of respondents of each study in turn.
+``python benchmarks/recovery.py [--map] [repetitions] [case ...]`` prints a Markdown table. Every study is drawn by the package's
+own simulator and fitted with the default priors by NUTS (2 chains of 500 draws), or with --map by the normal approximation
+at the mode; one density is compiled per case, over the
+distinct observations of all its studies, and given the number of respondents of each study in turn.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
-from scipy.special import expit, logsumexp
-from scipy.stats import multivariate_t
+from scipy.special import expit
 
 from bayes_listexp import (
     DirectQuestion,
@@ -42,7 +41,8 @@ from bayes_listexp.sampling import Density, Sampler, compile_density, find_mode,
 from bayes_listexp.simulate import draw_studies
 from bayes_listexp.specification import Blueprint, blueprint
 
-J, N, REPETITIONS, DRAWS = 4, 2000, 50, 2000
+J, N, REPETITIONS = 4, 2000, 50
+SAMPLER = Sampler(draws=500, tune=500, chains=2, cores=1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Case:
     """A study: what is asked of whom beside the list, the model's settings, the parameters that are not drawn from their
     priors, and those of the instrument that are watched beside the prevalence.
 
-    Values of the ``columns`` are placeholders: the simulator replaces them where somebody is asked.
+    Values of the ``columns`` are placeholders: the simulator replaces them where somebody is asked. ``decimals``: measured
+    values are rounded to these, so that the distinct observations are fewer than the people.
     """
 
     roles: Mapping[str, Any] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Case:
     model: Mapping[str, Any] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    decimals: int | None = None
 
 
 def instrument_case(instrument: Any, watched: str = "", model: Mapping[str, Any] | None = None, **columns: Any) -> Case:
@@ -96,12 +98,13 @@ def cases() -> dict[str, Case]:
         "one list, control items known": Case({"arm": None}, {}, {"counts": "poisson_binomial", "dependence": "none", "margins": known},
                                               (), items),
         "randomised response": instrument_case(RandomisedResponse("r", 0.7, 0.15), "randomised_cheat_intercept", r=[0, 1]),
-        "endorsement": instrument_case(Endorsement(("a1", "a2"), ("e1", "e2"), levels=(1, 2, 3)),
-                                       "endorsement_with endorsement_without", a1=[1, 2, 3], a2=[3, 2, 1],
-                                       e1=[0, 0, 1, 1], e2=[0, 0, 0, 0, 1, 1, 1, 1]),
+        "endorsement, one policy": instrument_case(Endorsement("a1", "e1", levels=(1, 2, 3)), "endorsement_with endorsement_without",
+                                                   a1=[1, 2, 3], e1=[0, 0, 1, 1]),
     }
-    return out | {f"outcome, {family.replace('_', ' ')}": instrument_case(Outcome("o", family), "outcome_trait", o=values)
-                  for family, values in outcomes.items()}
+    measured = ("gaussian", "student_t")
+    return out | {f"outcome, {family.replace('_', ' ')}": dataclasses.replace(
+        instrument_case(Outcome("o", family), "outcome_trait", o=values), decimals=1 if family in measured else None)
+        for family, values in outcomes.items()}
 
 
 def template(case: Case) -> ListExperiment:
@@ -127,21 +130,39 @@ def all_rows(plan: Blueprint, studies: Sequence[ListExperiment]) -> tuple[Rows, 
     return rows, n
 
 
-def recover(case: Case, repetitions: int) -> pd.DataFrame:
-    """One row per repetition and estimand: the truth, the posterior mean, and the 95 % interval."""
+def recover(case: Case, repetitions: int, method: str = "nuts") -> pd.DataFrame:
+    """One row per repetition and estimand: the truth, the posterior mean, and the 95 % interval, by NUTS or ("map") by the normal
+    approximation at the mode.
+    """
     specification = Specification(**{"trait": "1 + male", "control": "1", **case.model})
     study = template(case)
     drawn = list(draw_studies(study, specification, case.fixed, seed=1, number=repetitions))
     plan = blueprint(study, specification)
-    rows, n = all_rows(plan, [d.study for d in drawn])
+    rows, n = all_rows(plan, [rounded(d.study, case.decimals) for d in drawn])
     model = build_model(dataclasses.replace(plan, rows=rows))
     density = compile_density(model)
     out = []
     for i, (one, respondents) in enumerate(zip(drawn, n, strict=True)):
         model["row_n"].set_value(respondents)  # the compiled density reads it there
-        posterior = untransformed(model, posterior_draws(density, i))
+        posterior = untransformed(model, sample_nuts(density, SAMPLER, i)[0] if method == "nuts" else at_mode(density, i))
         out += [(i, *row) for row in _estimates(plan, posterior, one.parameters, case.watched)]
     return pd.DataFrame(out, columns=["repetition", "estimand", "truth", "estimate", "lower", "upper"])
+
+
+def rounded(study: ListExperiment, decimals: int | None) -> ListExperiment:
+    """The study with what instruments observed rounded."""
+    if decimals is None:
+        return study
+    table = study.table.assign(**{name: study.table[name].round(decimals) for name in study.observed})
+    return dataclasses.replace(study, table=table)
+
+
+def at_mode(density: Density, seed: int) -> np.ndarray:
+    """Draws (1, draw, parameter) of the normal approximation at the mode; by NUTS where there is none."""
+    mode = find_mode(density, seed)
+    if mode.covariance is None:
+        return sample_nuts(density, SAMPLER, seed)[0]
+    return np.random.default_rng(seed).multivariate_normal(mode.point, mode.covariance, size=(1, 4000))
 
 
 def untransformed(model: Any, draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,23 +175,6 @@ def untransformed(model: Any, draws: np.ndarray) -> dict[str, np.ndarray]:
         out[variable.name] = flat[:, at : at + size].reshape(-1, *shape)
         at += size
     return out
-
-
-def posterior_draws(density: Density, seed: int) -> np.ndarray:
-    """Draws of the posterior, (chain, draw, parameter): by Pareto-smoothed importance sampling from a Student t at the mode, or
-    by NUTS where the shape parameter k says that this does not do (Vehtari et al. 2024).
-    """
-    mode, rng = find_mode(density, seed), np.random.default_rng(seed)
-    if mode.covariance is not None:
-        proposal = multivariate_t(mode.point, mode.covariance, df=7, seed=rng)
-        draws = proposal.rvs(DRAWS)
-        log_weights = np.array([density.function(x)[0] for x in draws]) - proposal.logpdf(draws)
-        usable = np.where(np.isfinite(log_weights), log_weights - np.nanmax(log_weights), -1e3)
-        with np.errstate(all="ignore"):
-            smoothed, k = array_stats.psislw(np.maximum(usable, -1e3))
-        if k < 0.7 and np.isfinite(smoothed).all():
-            return draws[rng.choice(DRAWS, DRAWS, p=np.exp(smoothed - logsumexp(smoothed)))][None]
-    return sample_nuts(density, Sampler(draws=500, tune=500, chains=2, cores=1), seed)[0]
 
 
 def _estimates(plan: Blueprint, posterior: Any, truth: Mapping[str, Any], watched: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -206,13 +210,14 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--map"]
+    method = "map" if "--map" in sys.argv else "nuts"
     repetitions = int(arguments[0]) if arguments else REPETITIONS
     chosen = {name: case for name, case in cases().items() if not arguments[1:] or name in arguments[1:]}
     found = {}
     for name, case in chosen.items():
         begun = time.perf_counter()
-        found[name] = recover(case, repetitions)
+        found[name] = recover(case, repetitions, method)
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
         print(markdown(table({name: found[name]})), flush=True)
     print(markdown(table(found)))

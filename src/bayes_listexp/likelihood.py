@@ -193,6 +193,11 @@ def row_log_probabilities(
     return listed + sum(factor[..., 0] for factor in log_factors if not any(factor is other for other in by_count))
 
 
+def by_trait(without: Any, with_trait: Any) -> Any:
+    """What holds without and with the trait, each (..., row, count), as one tensor (..., row, trait, count)."""
+    return pt.stack(pt.broadcast_arrays(pt.as_tensor(without), pt.as_tensor(with_trait)), axis=-2)
+
+
 def log_sum_exp(x: Any) -> Any:
     """log(sum(exp(x))) over the last axis, by the largest term: stable in itself, not by a compiler's rewriting."""
     largest = disconnected_grad(x.max(axis=-1, keepdims=True))

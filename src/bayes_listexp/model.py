@@ -265,7 +265,7 @@ def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
         return value * log_probability
 
     def random(log_probability: Any, rng: Any = None, size: Any = None) -> Any:
-        raise NotImplementedError("draw a study from the model with bayes_listexp.simulate.draw_study")
+        raise InputError("PyMC cannot draw what instruments observe: use bayes_listexp.simulate.draw_study instead.")
 
     pm.CustomDist("observed", log_sum_exp(by_trait), logp=logp, random=random, observed=n, dims="pattern",
                   signature="()->()", dtype="int64")
@@ -285,9 +285,9 @@ def _know_margins(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
         without, having = ((there.states[:, trait, :].sum(axis=-1) * shares).sum() for trait in (0, 1))
         know(f"margin_prevalence_{i + 1}", margin, having, without)
     shares = plan.cells.n / plan.cells.n.sum()
+    popularity = item_popularity(plan, parameters, predicted) if plan.known_items else ()
     for i, known in enumerate(plan.known_items):
-        of_item = [p[:, known.item - 1] for p in item_popularity(plan, parameters, predicted)]
-        applies, not_so = ((p * shares).sum() for p in of_item)
+        applies, not_so = ((p[:, known.item - 1] * shares).sum() for p in popularity)
         know(f"margin_item_{i + 1}", known, applies, not_so)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -107,6 +107,14 @@ def flat(more: Mapping[str, Prior]) -> dict[str, Prior]:
 def of_predictor(name: str, intercept: Prior) -> dict[str, Prior]:
     """Priors of a linear predictor on the logit scale: of its intercept, its slopes and its group effects' sd."""
     return {f"{name}_intercept": intercept, f"{name}_slope": DEFAULTS["lapse_slope"], f"{name}_sd": DEFAULTS["lapse_sd"]}
+
+
+def of_predictors(instrument: str, names: Iterable[str], intercepts: Mapping[str, Prior]) -> dict[str, Prior]:
+    """Priors of an instrument's linear predictors ``names``, by the ``intercepts`` of what follows its name in each."""
+    out: dict[str, Prior] = {}
+    for name in names:
+        out |= of_predictor(name, intercepts[name.removeprefix(f"{instrument}_")])
+    return out
 
 
 def variable(name: str, prior: Prior, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ from bayes_listexp import priors
 from bayes_listexp.columns import read_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import IMPOSSIBLE, Parameter, Rows, setting
+from bayes_listexp.likelihood import by_trait
 from bayes_listexp.priors import Prior
 
 NO, YES, REFUSED = 0.0, 1.0, 2.0
@@ -90,10 +91,7 @@ class DirectQuestion:
         """Lying among those with the trait: median .27, 95 % .02 to .87; claiming it falsely and refusing: median .12."""
         intercepts = {"lie": Prior("Normal", (-1.0, 1.5)), "false_yes": Prior("Normal", (-2.0, 1.0)),
                       "refusal": Prior("Normal", (-2.0, 1.5))}
-        out: dict[str, Prior] = {}
-        for name in self.formulas():
-            out |= priors.of_predictor(name, intercepts[name.removeprefix(f"{self.name}_")])
-        return out
+        return priors.of_predictors(self.name, self.formulas(), intercepts)
 
     def parameters(self) -> dict[str, Parameter]:
         """Shifts on the logit scale: of lying after the treatment list, of refusing with the trait, and of lying and claiming
@@ -130,11 +128,11 @@ class DirectQuestion:
             if self.primed:
                 lie = lie + parameters[f"{self.name}_lie_primed"][..., None, None] * rows.treated[:, None]
             no_with, yes_with = -pt.softplus(-lie), -pt.softplus(lie)
-        out = {"no": _by_trait(no_without, no_with), "yes": _by_trait(yes_without, yes_with)}
+        out = {"no": by_trait(no_without, no_with), "yes": by_trait(yes_without, yes_with)}
         if not self._refusals_modelled:
             return out
         refusal = predictors[f"{self.name}_refusal"][..., None]
-        refusal = _by_trait(refusal, refusal + parameters[f"{self.name}_refusal_trait"][..., None, None])
+        refusal = by_trait(refusal, refusal + parameters[f"{self.name}_refusal_trait"][..., None, None])
         answered = -pt.softplus(refusal)
         return {name: log_p + answered for name, log_p in out.items()} | {"refused": -pt.softplus(-refusal)}
 
@@ -160,7 +158,7 @@ class DirectQuestion:
         own = [distribution[name] for name in ("no", "yes", "refused") if name in distribution]
         people = np.arange(len(trait))
         told = np.cumsum([np.exp(log_p[people, trait, count % log_p.shape[-1]]) for log_p in own], axis=0)  # 1 stands for all counts
-        answers = (told[:-1] < rng.random(len(latent[0])) * told[-1]).sum(axis=0).astype(float)
+        answers = (told[:-1] < rng.random(len(trait)) * told[-1]).sum(axis=0).astype(float)
         return {f"_{self.name}": np.where(np.isnan(rows.observed[f"_{self.name}"]), np.nan, answers)}
 
     def parts(self, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -200,12 +198,6 @@ class DirectQuestion:
     @property
     def _refusals_modelled(self) -> bool:
         return self.someone_refused and self.refusals == "trait"
-
-
-def _by_trait(without: Any, with_trait: Any) -> Any:
-    """The pair on an axis before the last, (..., row, trait, count)."""
-    without, with_trait = pt.broadcast_arrays(pt.as_tensor(without), pt.as_tensor(with_trait))
-    return pt.stack([without, with_trait], axis=-2)
 
 
 LABELS = {

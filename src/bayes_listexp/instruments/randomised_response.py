@@ -20,6 +20,7 @@ from bayes_listexp import priors
 from bayes_listexp.columns import read_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import IMPOSSIBLE, Rows, setting
+from bayes_listexp.likelihood import by_trait
 from bayes_listexp.priors import Prior
 
 NO, YES = 0.0, 1.0
@@ -121,10 +122,7 @@ class RandomisedResponse:
     def priors(self) -> dict[str, Prior]:
         """Cheating among those with the trait: median .27, 95 % .02 to .87; claiming it falsely: median .12."""
         intercepts = {"cheat": Prior("Normal", (-1.0, 1.5)), "claim": Prior("Normal", (-2.0, 1.0))}
-        out: dict[str, Prior] = {}
-        for name in self.formulas():
-            out |= priors.of_predictor(name, intercepts[name.removeprefix(f"{self.name}_")])
-        return out
+        return priors.of_predictors(self.name, self.formulas(), intercepts)
 
     def possible(self, rows: Rows) -> np.ndarray:
         """An answer needs somebody who acts in a way from which the device makes it."""
@@ -136,40 +134,40 @@ class RandomisedResponse:
         return np.column_stack([without, from_act[:, 1] if self.cheating == "none" else either])
 
     def distribution(self, rows: Rows, predictors: Mapping[str, Any], parameters: Mapping[str, Any], J: int) -> dict[str, Any]:
-        """Log-probabilities of acting as without and as with the trait, by trait, (..., row, trait) each."""
-        zero = 0.0 * rows.treated
+        """Log-probabilities of acting as without and as with the trait, by trait, (..., row, trait, 1) each."""
+        zero = 0.0 * rows.treated[:, None]
         acts_without, claims = zero, zero + IMPOSSIBLE
         cheats, acts_with = zero + IMPOSSIBLE, zero
         if self.cheating == "two_sided":
-            claim = predictors[f"{self.name}_claim"]
+            claim = predictors[f"{self.name}_claim"][..., None]
             acts_without, claims = -pt.softplus(claim), -pt.softplus(-claim)
         if self.cheating != "none":
-            cheat = predictors[f"{self.name}_cheat"]
+            cheat = predictors[f"{self.name}_cheat"][..., None]
             cheats, acts_with = -pt.softplus(-cheat), -pt.softplus(cheat)
-        return {"as_without": _by_trait(acts_without, cheats), "as_with": _by_trait(claims, acts_with)}
+        return {"as_without": by_trait(acts_without, cheats), "as_with": by_trait(claims, acts_with)}
 
     def log_factor(self, rows: Rows, distribution: Mapping[str, Any]) -> Any:
         """Log P(randomised answer | trait), (..., row, trait, 1)."""
-        answer = rows.observed[f"_{self.name}"][:, None]
+        answer = rows.observed[f"_{self.name}"][:, None, None]
         log_device = np.log(self.device, out=np.full((2, 2), IMPOSSIBLE), where=self.device > 0)
         told = [
             pt.logaddexp(distribution["as_without"] + log_device[0, given], distribution["as_with"] + log_device[1, given])
             for given in (0, 1)
         ]
-        return pt.switch(pt.eq(answer, NO), told[0], pt.switch(pt.eq(answer, YES), told[1], 0.0))[..., None]
+        return pt.switch(pt.eq(answer, NO), told[0], pt.switch(pt.eq(answer, YES), told[1], 0.0))
 
     def draw(self, rng: np.random.Generator, rows: Rows, latent: tuple[np.ndarray, np.ndarray],
              distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Answers of people with this trait, who act one way or the other and then follow the device."""
-        own = np.arange(len(latent[0])), latent[0].astype(int)
+        own = np.arange(len(latent[0])), latent[0].astype(int), 0
         acts = (rng.random(len(latent[0])) < np.exp(distribution["as_with"][own])).astype(int)
         answers = (rng.random(len(latent[0])) < self.device[acts, 1]).astype(float)
         return {f"_{self.name}": np.where(np.isnan(rows.observed[f"_{self.name}"]), np.nan, answers)}
 
     def parts(self, prevalence: np.ndarray, distribution: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Shares of people by trait and by how they act."""
-        acts = np.exp(distribution["as_with"])
-        cheats = np.exp(distribution["as_without"])[..., 1]
+        acts = np.exp(distribution["as_with"])[..., 0]
+        cheats = np.exp(distribution["as_without"])[..., 1, 0]
         return {"prevalence": prevalence, "cheaters": prevalence * cheats, "holders": prevalence * acts[..., 1],
                 "claimers": (1 - prevalence) * acts[..., 0]}
 
@@ -195,12 +193,6 @@ class RandomisedResponse:
 def _check_probability(name: str, what: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
         raise InputError(f"instrument '{name}': {what} = {value!r}: a probability is a number between 0 and 1.")
-
-
-def _by_trait(without: Any, with_trait: Any) -> Any:
-    """The pair on a last axis, (..., row, trait)."""
-    without, with_trait = pt.broadcast_arrays(pt.as_tensor(without), pt.as_tensor(with_trait))
-    return pt.stack([without, with_trait], axis=-1)
 
 
 LABELS = {

@@ -20,6 +20,7 @@ ROOMS = [
     "instrument",
     "cells",
     "exclusions",
+    "intake",
     "experiment",
     "read",
     "recoding",

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,7 @@ from bayes_listexp.cells import Cells, tabulate, tabulate_rows
 from bayes_listexp.columns import (
     check_ids,
     read_answers,
-    read_arms,
     read_covariate,
-    read_flags,
-    read_items,
     read_numbers,
     read_weights,
     rows_where,
@@ -28,10 +25,18 @@ from bayes_listexp.columns import (
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import exclude_unobserved, join, without_missing
 from bayes_listexp.instrument import Instrument, Rows
-
-RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight")
-ITEM = "item"
-TAKEN_NAMES = ("trait", "control", "lapse", "margin")
+from bayes_listexp.intake import (
+    ITEM,
+    RESERVED,
+    Parts,
+    check_arms,
+    check_columns,
+    covariate_names,
+    observe,
+    read_lists,
+    read_placebo,
+    source_of,
+)
 
 
 @dataclass(frozen=True)
@@ -116,12 +121,12 @@ class ListExperiment:
         """
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids}
         _check_design(J, missing)
-        _check_columns(frame, roles, covariates, instruments)
-        kept = _covariate_names(frame, roles, covariates)
+        check_columns(frame, roles, covariates, instruments)
+        kept = covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
-        parts = _Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept)
+        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
     @classmethod
@@ -150,8 +155,8 @@ class ListExperiment:
         """
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "n": n}
         _check_design(J, "drop")
-        _check_columns(counts, roles, covariates, instruments)
-        kept = _covariate_names(counts, roles, covariates)
+        check_columns(counts, roles, covariates, instruments)
+        kept = covariate_names(counts, roles, covariates)
         size = read_numbers(counts[n], n)
         bad = size.isna() | (size < 0) | (size % 1 != 0)
         if bad.any():
@@ -160,7 +165,7 @@ class ListExperiment:
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
         size = size.astype("int64")
-        parts = _Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept)
+        parts = Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept)
         return _build(cls, parts, size, J=J, missing="drop", population=population)
 
     def described(
@@ -259,21 +264,9 @@ class ListExperiment:
         return tuple(name for name in self.table.columns if name not in known)
 
 
-class _Parts(NamedTuple):
-    frame: pd.DataFrame
-    answer: str
-    arm: str | None
-    arms: tuple[Any, Any] | None
-    placebo: str | None
-    instruments: tuple[Instrument, ...]
-    wave: str | None
-    weights: str | None
-    covariates: list[str]
-
-
 def _build(
     cls: type[ListExperiment],
-    parts: _Parts,
+    parts: Parts,
     counts: pd.Series,
     *,
     J: int,
@@ -281,11 +274,11 @@ def _build(
     population: pd.DataFrame | None,
 ) -> ListExperiment:
     frame = parts.frame
-    treated, item = _arms(parts)
-    padded = _placebo(parts, treated)
+    treated, item = read_lists(parts)
+    padded = read_placebo(parts, treated)
     answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
-    instruments, observed = _observe(parts, treated, answers, counts)
+    instruments, observed = observe(parts, treated, answers, counts)
     table = pd.DataFrame(
         {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
         index=frame.index,
@@ -308,7 +301,7 @@ def _build(
         )
         .set_axis(np.flatnonzero(keep) + 1)
     )
-    _check_arms(table, parts, instruments)
+    check_arms(table, parts, instruments)
     return cls(
         table=table,
         J=J,
@@ -318,76 +311,10 @@ def _build(
         missing=missing,
         population=population,
         exclusions=exclusions,
-        source=_source(frame, counts, parts),
+        source=source_of(frame, counts, parts),
         instruments=instruments,
         item=None if item is None else ITEM,
     )
-
-
-def _arms(parts: _Parts) -> tuple[pd.Series, pd.Series | None]:
-    """Who was shown the sensitive item (nullable boolean), and with several items, which."""
-    if parts.arm is None:
-        return pd.Series(True, index=parts.frame.index, dtype="boolean"), None
-    column = parts.frame[parts.arm]
-    if parts.arms is not None and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
-        if ITEM in parts.covariates:
-            raise InputError(f"column '{ITEM}': with several sensitive items this name is theirs. Rename the column.")
-        return read_items(column, parts.arm, parts.arms[0], parts.arms[1])
-    return read_arms(column, parts.arm, parts.arms), None
-
-
-def _placebo(parts: _Parts, treated: pd.Series) -> pd.Series:
-    """Who was shown a placebo list; only in the control arm."""
-    if parts.placebo is None:
-        return pd.Series(False, index=parts.frame.index)
-    padded = read_flags(parts.frame[parts.placebo], parts.placebo)
-    both = padded & treated.fillna(False).astype(bool)
-    if both.any():
-        raise InputError(
-            f"column '{parts.placebo}', {rows_where(both)}: a respondent of the treatment arm was not shown a placebo list. "
-            "Mark the placebo list in the control arm only."
-        )
-    return padded
-
-
-def _observe(
-    parts: _Parts, treated: pd.Series, answers: pd.Series, counts: pd.Series
-) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
-    """The instruments bound to the data, and their coded columns side by side."""
-    names = [instrument.name for instrument in parts.instruments]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"instruments: two are called '{twice[0]}'. Give each a name of its own, as in name = '{twice[0]}_2'.")
-    for name in names:
-        if not name.isidentifier() or name.split("_")[0] in TAKEN_NAMES:
-            raise InputError(
-                f"instruments: the name '{name}' must be a word of letters, digits and '_' that does not start with "
-                f"{', '.join(TAKEN_NAMES)}, whose parameters it could not be told from. Choose another."
-            )
-    frame = parts.frame.assign(_answer=answers, _n=counts) if parts.instruments else parts.frame
-    read = [instrument.read(frame, treated) for instrument in parts.instruments]
-    for instrument, columns in read:
-        if not columns.notna().any(axis=None):
-            raise InputError(
-                f"instrument '{instrument.name}': nobody was observed; columns {', '.join(instrument.columns)} hold nothing "
-                "but missing values."
-            )
-    observed = pd.concat([columns for _, columns in read], axis=1) if read else pd.DataFrame(index=parts.frame.index)
-    clash = [name for name in observed.columns if name in parts.covariates or name in RESERVED]
-    if clash:
-        raise InputError(f"column '{clash[0]}': this name is taken by an instrument. Rename the column.")
-    return tuple(instrument for instrument, _ in read), observed
-
-
-def _check_arms(table: pd.DataFrame, parts: _Parts, instruments: Sequence[Instrument]) -> None:
-    listed = table[table["_answer"] >= 0]
-    informed = any(getattr(instrument, "replaces_control", False) for instrument in instruments) or parts.arm is None
-    for arm, name in ((False, "control"), (True, "treatment")):
-        if listed.loc[listed["_treated"] == arm, "_n"].sum() == 0 and not (informed and not arm):
-            raise InputError(
-                f"column '{parts.arm if parts.arm is not None else parts.answer}': no respondent with an answer is in the "
-                f"{name} arm, so the two lists cannot be compared. Check the coding of the arms or supply both arms."
-            )
 
 
 def _check_design(J: int, missing: str) -> None:
@@ -395,54 +322,3 @@ def _check_design(J: int, missing: str) -> None:
         raise InputError(f"J = {J!r}: the number of control items must be a whole number of at least 1.")
     if missing not in ("drop", "level"):
         raise InputError(f"missing = {missing!r}: say 'drop' or 'level'.")
-
-
-def _check_columns(
-    frame: pd.DataFrame,
-    roles: Mapping[str, str | None],
-    covariates: Sequence[str] | None,
-    instruments: Sequence[Instrument],
-) -> None:
-    if frame.columns.duplicated().any():
-        raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
-    if len(frame) == 0:
-        raise InputError("the data have no rows.")
-    wanted = [(role, name) for role, name in roles.items() if name is not None]
-    wanted += [("covariates", name) for name in covariates or ()]
-    wanted += [(f"instrument '{instrument.name}'", name) for instrument in instruments for name in instrument.columns]
-    for role, name in wanted:
-        if name not in frame.columns:
-            raise InputError(
-                f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, frame.columns))}."
-            )
-    clash = [name for name in frame.columns if name in RESERVED]
-    if clash:
-        raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
-
-
-def _covariate_names(
-    frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None
-) -> list[str]:
-    taken = {name for role, name in roles.items() if role != "wave" and name is not None}
-    names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
-    wave = roles["wave"]
-    return names if wave is None or wave in names else [*names, wave]
-
-
-def _source(frame: pd.DataFrame, counts: pd.Series, parts: _Parts) -> dict[str, Any]:
-    """Name, size and hash of the columns that the study uses, in the order of rows given."""
-    used = [c for c in (parts.answer, parts.arm, parts.placebo, parts.weights) if c is not None] + parts.covariates
-    used += [name for instrument in parts.instruments for name in instrument.columns if name not in used]
-    digest = hashlib.sha256()
-    for name in used:
-        text = frame[name].astype(object).map(lambda v: "" if pd.isna(v) else str(v))
-        digest.update(name.encode() + b"\0" + "\x1f".join(text).encode() + b"\0")
-    digest.update(counts.to_numpy(dtype="int64").tobytes())
-    given = frame.attrs.get("source", {})
-    return {
-        "name": given.get("name", "a data frame"),
-        "rows": int(len(frame)),
-        "respondents": int(counts.sum()),
-        "sha256": digest.hexdigest(),
-        **({"file_sha256": given["sha256"]} if "sha256" in given else {}),
-    }

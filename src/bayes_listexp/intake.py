@@ -1,0 +1,161 @@
+"""The columns of a data frame in their roles, checked: arms and items, placebo lists, instruments, covariates, provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bayes_listexp.columns import read_arms, read_flags, read_items, rows_where
+from bayes_listexp.errors import InputError
+from bayes_listexp.instrument import Instrument
+
+RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight")
+ITEM = "item"
+TAKEN_NAMES = ("trait", "control", "lapse", "margin")
+
+
+class Parts(NamedTuple):
+    """A data frame and the names of its columns by what they are, with the instruments that read some of them."""
+
+    frame: pd.DataFrame
+    answer: str
+    arm: str | None
+    arms: tuple[Any, Any] | None
+    placebo: str | None
+    instruments: tuple[Instrument, ...]
+    wave: str | None
+    weights: str | None
+    covariates: list[str]
+
+
+def read_lists(parts: Parts) -> tuple[pd.Series, pd.Series | None]:
+    """Who was shown the sensitive item (nullable boolean), and with several items, which."""
+    if parts.arm is None:
+        return pd.Series(True, index=parts.frame.index, dtype="boolean"), None
+    column = parts.frame[parts.arm]
+    if parts.arms is not None and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
+        if ITEM in parts.covariates:
+            raise InputError(f"column '{ITEM}': with several sensitive items this name is theirs. Rename the column.")
+        return read_items(column, parts.arm, parts.arms[0], parts.arms[1])
+    return read_arms(column, parts.arm, parts.arms), None
+
+
+def read_placebo(parts: Parts, treated: pd.Series) -> pd.Series:
+    """Who was shown a placebo list; only in the control arm."""
+    if parts.placebo is None:
+        return pd.Series(False, index=parts.frame.index)
+    padded = read_flags(parts.frame[parts.placebo], parts.placebo)
+    both = padded & treated.fillna(False).astype(bool)
+    if both.any():
+        raise InputError(
+            f"column '{parts.placebo}', {rows_where(both)}: a respondent of the treatment arm was not shown a placebo list. "
+            "Mark the placebo list in the control arm only."
+        )
+    return padded
+
+
+def observe(
+    parts: Parts, treated: pd.Series, answers: pd.Series, counts: pd.Series
+) -> tuple[tuple[Instrument, ...], pd.DataFrame]:
+    """The instruments bound to the data, and their coded columns side by side."""
+    names = [instrument.name for instrument in parts.instruments]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"instruments: two are called '{twice[0]}'. Give each a name of its own, as in name = '{twice[0]}_2'.")
+    for name in names:
+        if not name.isidentifier() or name.split("_")[0] in TAKEN_NAMES:
+            raise InputError(
+                f"instruments: the name '{name}' must be a word of letters, digits and '_' that does not start with "
+                f"{', '.join(TAKEN_NAMES)}, whose parameters it could not be told from. Choose another."
+            )
+    frame = parts.frame.assign(_answer=answers, _n=counts) if parts.instruments else parts.frame
+    read = [instrument.read(frame, treated) for instrument in parts.instruments]
+    for instrument, columns in read:
+        if not columns.notna().any(axis=None):
+            raise InputError(
+                f"instrument '{instrument.name}': nobody was observed; columns {', '.join(instrument.columns)} hold nothing "
+                "but missing values."
+            )
+    observed = pd.concat([columns for _, columns in read], axis=1) if read else pd.DataFrame(index=parts.frame.index)
+    clash = [name for name in observed.columns if name in parts.covariates or name in RESERVED]
+    if clash:
+        raise InputError(f"column '{clash[0]}': this name is taken by an instrument. Rename the column.")
+    return tuple(instrument for instrument, _ in read), observed
+
+
+def check_arms(table: pd.DataFrame, parts: Parts, instruments: Sequence[Instrument]) -> None:
+    """Refuse an arm without answers, unless the control items are known in another way.
+
+    Raises
+    ------
+    InputError : naming the arm.
+    """
+    listed = table[table["_answer"] >= 0]
+    informed = any(getattr(instrument, "replaces_control", False) for instrument in instruments) or parts.arm is None
+    for arm, name in ((False, "control"), (True, "treatment")):
+        if listed.loc[listed["_treated"] == arm, "_n"].sum() == 0 and not (informed and not arm):
+            raise InputError(
+                f"column '{parts.arm if parts.arm is not None else parts.answer}': no respondent with an answer is in the "
+                f"{name} arm, so the two lists cannot be compared. Check the coding of the arms or supply both arms."
+            )
+
+
+def check_columns(
+    frame: pd.DataFrame,
+    roles: Mapping[str, str | None],
+    covariates: Sequence[str] | None,
+    instruments: Sequence[Instrument],
+) -> None:
+    """Refuse a frame without the named columns, with repeated or reserved ones, or without rows.
+
+    Raises
+    ------
+    InputError : naming the column and its role.
+    """
+    if frame.columns.duplicated().any():
+        raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
+    if len(frame) == 0:
+        raise InputError("the data have no rows.")
+    wanted = [(role, name) for role, name in roles.items() if name is not None]
+    wanted += [("covariates", name) for name in covariates or ()]
+    wanted += [(f"instrument '{instrument.name}'", name) for instrument in instruments for name in instrument.columns]
+    for role, name in wanted:
+        if name not in frame.columns:
+            raise InputError(
+                f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, frame.columns))}."
+            )
+    clash = [name for name in frame.columns if name in RESERVED]
+    if clash:
+        raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
+
+
+def covariate_names(
+    frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None
+) -> list[str]:
+    """The covariates: those named, or every column that has no other role; the wave is always one."""
+    taken = {name for role, name in roles.items() if role != "wave" and name is not None}
+    names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
+    wave = roles["wave"]
+    return names if wave is None or wave in names else [*names, wave]
+
+
+def source_of(frame: pd.DataFrame, counts: pd.Series, parts: Parts) -> dict[str, Any]:
+    """Name, size and hash of the columns that the study uses, in the order of rows given."""
+    used = [c for c in (parts.answer, parts.arm, parts.placebo, parts.weights) if c is not None] + parts.covariates
+    used += [name for instrument in parts.instruments for name in instrument.columns if name not in used]
+    digest = hashlib.sha256()
+    for name in used:
+        text = frame[name].astype(object).map(lambda v: "" if pd.isna(v) else str(v))
+        digest.update(name.encode() + b"\0" + "\x1f".join(text).encode() + b"\0")
+    digest.update(counts.to_numpy(dtype="int64").tobytes())
+    given = frame.attrs.get("source", {})
+    return {
+        "name": given.get("name", "a data frame"),
+        "rows": int(len(frame)),
+        "respondents": int(counts.sum()),
+        "sha256": digest.hexdigest(),
+        **({"file_sha256": given["sha256"]} if "sha256" in given else {}),
+    }

@@ -14,13 +14,47 @@ ARMS = ("control", "treatment", "placebo")
 """The lists: J control items; these and the sensitive item; these and an item that applies to nobody."""
 
 
+class Incomplete(NamedTuple):
+    """Respondents who lack covariates that are modelled: what was observed of them, and the cells they may be in.
+
+    A pattern is those of whom the same is known. ``rows`` are the distinct observations, each in a cell that somebody may be
+    in; ``candidate`` (pattern, candidate) are the rows a pattern may stand for and ``probability`` (pattern, candidate)
+    P(cell | known covariates), which sums to one; patterns with fewer candidates than others have probability 0 in the rest.
+    ``n`` and ``weight`` (pattern,) are the respondents of each pattern and the sum of their weights.
+    """
+
+    rows: Rows
+    candidate: np.ndarray
+    probability: np.ndarray
+    n: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def cell(self) -> np.ndarray:
+        """The cell of each candidate, (pattern, candidate)."""
+        return np.asarray(self.rows.cell)[self.candidate]
+
+    @property
+    def seen(self) -> Rows:
+        """What was observed of each pattern, (pattern,) each; the cell, which is not known, is -1."""
+        first = self.candidate[:, 0]
+        observed = {name: values[first] for name, values in self.rows.observed.items()}
+        return Rows(np.full(len(first), -1), self.rows.arm[first], self.rows.answer[first], self.rows.treated[first], self.n,
+                    self.weight, observed)
+
+    def spread(self, mass: np.ndarray, cells: int) -> np.ndarray:
+        """The ``mass`` (pattern,) of each pattern divided among its candidates by their probability, (cell,)."""
+        return np.bincount(self.cell.ravel(), weights=(mass[:, None] * self.probability).ravel(), minlength=cells)
+
+
 class Cells(NamedTuple):
     """Respondents tabulated by distinct covariate row.
 
     ``frame`` has one row per cell; ``control`` (cell, J + 1) and ``treatment`` (cell, J + 2) count the answers 0, 1, ... of
     each arm, ``placebo`` (cell, J + 2) those to a placebo list, if there is one; ``unlisted`` (cell,) counts respondents who
     did not answer the list and were observed otherwise; ``weight`` (cell,) sums the survey weights (the number of
-    respondents without weights).
+    respondents without weights). ``incomplete`` are the respondents whose cell is not known, if their missing covariates are
+    modelled: they are in none of the tables, and by their probabilities in ``n`` and ``weight``.
     """
 
     frame: pd.DataFrame
@@ -30,11 +64,21 @@ class Cells(NamedTuple):
     exclusions: pd.DataFrame
     placebo: np.ndarray | None = None
     unlisted: np.ndarray | int = 0
+    incomplete: Incomplete | None = None
 
     @property
     def n(self) -> np.ndarray:
-        """Number of respondents per cell, whatever they were asked, shape (cell,)."""
-        return np.sum([answers.sum(axis=1) for answers in self.answers.values()], axis=0) + self.unlisted
+        """Number of respondents per cell, whatever they were asked, shape (cell,): whole numbers unless some are incomplete."""
+        placed = np.sum([answers.sum(axis=1) for answers in self.answers.values()], axis=0) + self.unlisted
+        return placed if self.incomplete is None else placed + self.incomplete.spread(self.incomplete.n, len(self.frame))
+
+    @property
+    def treated(self) -> np.ndarray:
+        """Number of respondents per cell who answered a treatment list, shape (cell,)."""
+        placed, some = self.treatment.sum(axis=1), self.incomplete
+        if some is None:
+            return placed
+        return placed + some.spread(some.n * (some.seen.arm == ARMS.index("treatment")), len(self.frame))
 
     @property
     def answers(self) -> dict[str, np.ndarray]:
@@ -51,7 +95,15 @@ class Cells(NamedTuple):
     def control_counts(self) -> np.ndarray:
         """How many respondents without the sensitive item on their list gave each answer 0..J, shape (count,)."""
         padded = 0 if self.placebo is None else self.placebo[:, :-1].sum(axis=0)
-        return self.control.sum(axis=0) + padded
+        return self.control.sum(axis=0) + padded + self._incomplete_counts()
+
+    def _incomplete_counts(self) -> np.ndarray | int:
+        """The same of respondents whose cell is not known."""
+        if self.incomplete is None:
+            return 0
+        seen, size = self.incomplete.seen, self.control.shape[1]
+        without = (seen.answer >= 0) & (seen.arm != ARMS.index("treatment")) & (seen.answer < size)
+        return np.bincount(seen.answer[without], weights=seen.n[without], minlength=size).astype("int64")
 
 
 def by_columns(table: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -134,7 +134,8 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     parsed = _parse(formula)
     used = [c for c in frame.columns if c in parsed.var_names]
     like = _in_order(frame[used])
-    rows = like.loc[np.repeat(np.arange(len(like)), n)].reset_index(drop=True) if _is_stateful(formula) else like
+    whole = np.ceil(n).astype(int)  # fractions are people who may be in several cells: a transform must know each of these
+    rows = like.loc[np.repeat(np.arange(len(like)), whole)].reset_index(drop=True) if _is_stateful(formula) else like
     intercept = any(isinstance(term, Intercept) for term in parsed.common_terms)
     common = _bind(parsed.common_terms, rows) if parsed.common_terms else None
     matrix = _columns(common, like)[:, int(intercept) :]

@@ -172,9 +172,8 @@ def predictor_formulas(specification: Specification, instruments: Sequence[Instr
 
 def bind(texts: Mapping[str, str], cells: Cells, item: str | None) -> dict[str, Design]:
     """One design per linear predictor. With several items only the treatment lists say something about the trait."""
-    treated = cells.treatment.sum(axis=1)
     return {
-        name: formulas.design(text, cells.frame, treated if item is not None and name == "trait" else cells.n)
+        name: formulas.design(text, cells.frame, cells.treated if item is not None and name == "trait" else cells.n)
         for name, text in texts.items()
     }
 

@@ -1,16 +1,184 @@
-"""Population frames: cells of people with their number, checked against the sample, and averages over them."""
+"""Population frames: cells of people with their number, exact or estimated by a survey, and averages over them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
-from bayes_listexp.columns import name_rows
+from bayes_listexp.columns import name_rows, read_weights, rows_where
 from bayes_listexp.errors import InputError
 
 COUNT = "N"
+UNITS = 10.0
+"""Numbers of people of two waves that differ by more than this are not in the same unit."""
+TINY = 1e-250
+"""The smallest drawn number of people, relative to the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationFrame:
+    """A population as cells of people, how sure their numbers are, and where they come from.
+
+    Attributes
+    ----------
+    cells : one row per cell: its levels, and the number of people in the column ``N`` (at least 0, need not be whole).
+    n : None if the numbers are exact (a census). If they are estimates of a survey, the effective number of people that it
+        asked, or with a frame by wave that of each wave's survey (None for an exact one). The cells' shares then have the
+        distribution Dirichlet(n N / sum N), within each wave; estimates average with one draw of the shares per posterior draw,
+        so that their intervals include what the survey leaves open. Cells with N = 0 stay empty.
+    source : how the frame was made, in words.
+    wave : the wave column, if the frame was put together by wave.
+    methods : what it was made by beside tables: "raking", "survey".
+
+    Raises
+    ------
+    InputError : ``N`` is missing or no number of people, or ``n`` is no positive number of people.
+    """
+
+    cells: pd.DataFrame
+    n: float | Mapping[str, float | None] | None = None
+    source: str = "a table of cells"
+    wave: str | None = None
+    methods: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_frame(self.cells)
+        if isinstance(self.n, Mapping):
+            if self.wave is None or self.wave not in self.cells.columns:
+                raise InputError("population frame: an n for each wave needs the column of the waves, `wave`.")
+            waves = list(dict.fromkeys(self.cells[self.wave].astype(str)))
+            if set(self.n) != set(waves):
+                raise InputError(f"population frame: n is given for {', '.join(map(str, self.n))}; the waves in column "
+                                 f"'{self.wave}' are: {', '.join(waves)}.")
+        for size in self.n.values() if isinstance(self.n, Mapping) else [self.n]:
+            if size is not None and not (np.isfinite(size) and size > 0):
+                raise InputError(f"population frame: n = {size!r} must be the number of people that a survey asked, or None "
+                                 "for exact counts.")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the numbers of people are taken as they are."""
+        return all(size is None for size in (self.n.values() if isinstance(self.n, Mapping) else [self.n]))
+
+
+def as_frame(population: pd.DataFrame | PopulationFrame) -> PopulationFrame:
+    """A table of cells as a frame with exact counts; a frame as it is.
+
+    Raises
+    ------
+    InputError : as :class:`PopulationFrame`.
+    """
+    return population if isinstance(population, PopulationFrame) else PopulationFrame(population)
+
+
+def frame_from_survey(survey: pd.DataFrame, columns: Sequence[str], *, weights: str | None = None) -> PopulationFrame:
+    """The cells of another survey as a population: N is the sum of the weights, n Kish's effective number of people.
+
+    Parameters
+    ----------
+    survey : one row per person, such as a large survey without the list experiment.
+    columns : what tells the cells apart.
+    weights : column of weights of at least 0, on any scale; without it everybody counts the same.
+
+    The effective number is (sum w)^2 / sum w^2 (Kish 1965), the number of rows without weights.
+
+    Raises
+    ------
+    InputError : a column is missing, a level is missing in some rows, or a weight is no weight.
+    """
+    columns = list(columns)
+    absent = [name for name in [*columns, *([weights] if weights else [])] if name not in survey.columns]
+    if absent or not columns:
+        raise InputError(f"frame_from_survey: {f'column {absent[0]!r} is not in the survey' if absent else 'name columns'}; it has: "
+                         f"{', '.join(map(str, survey.columns))}.")
+    for name in columns:
+        if survey[name].isna().any():
+            raise InputError(f"frame_from_survey: column '{name}', {rows_where(survey[name].isna())}: the level is missing. Recode it "
+                             "to a level, or leave these people out.")
+    weight = pd.Series(1.0, index=survey.index) if weights is None else read_weights(survey[weights], weights)
+    cells = survey[columns].assign(**{COUNT: weight.to_numpy()}).groupby(columns, observed=True, as_index=False)[COUNT].sum()
+    n = float(weight.sum() ** 2 / (weight**2).sum())
+    source = f"a survey of {len(survey):,} people" + (f", weighted (effective number {n:,.1f})" if weights else "")
+    return PopulationFrame(cells, n, source, methods=("survey",))
+
+
+def frames_by_wave(frames: Mapping[str, pd.DataFrame | PopulationFrame], wave: str = "wave") -> PopulationFrame:
+    """One frame of several, one for each wave: the wave stands in the column ``wave``, and n is kept by wave.
+
+    The numbers of people stay as they are, so estimates over all waves weigh each with the size of its population.
+
+    Raises
+    ------
+    InputError : the frames do not have the same columns, have the column of the waves already, are by wave themselves, or
+        their numbers of people are not in the same unit (one sums to more than ten times another).
+    """
+    if not frames:
+        raise InputError("frames_by_wave: name at least one wave with its frame.")
+    given = {str(label): as_frame(frame) for label, frame in frames.items()}
+    first, columns = next((label, list(frame.cells.columns)) for label, frame in given.items())
+    for label, frame in given.items():
+        if wave in frame.cells.columns:
+            raise InputError(f"frames_by_wave: the frame of '{label}' has a column '{wave}' already. Leave it out, or name the column "
+                             "of the waves with wave=.")
+        differing = set(columns) ^ set(frame.cells.columns)
+        if differing:
+            raise InputError(f"frames_by_wave: the frames of '{first}' and '{label}' do not both have the column "
+                             f"'{sorted(map(str, differing))[0]}'. Give every wave the same columns.")
+    totals = {label: float(frame.cells[COUNT].sum()) for label, frame in given.items()}
+    low, high = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
+    if totals[high] > UNITS * totals[low]:
+        raise InputError(f"frames_by_wave: N sums to {totals[low]:g} in '{low}' and to {totals[high]:g} in '{high}', which is not the "
+                         "same unit. Scale the numbers to people.")
+    cells = pd.concat([frame.cells[columns].assign(**{wave: label}) for label, frame in given.items()], ignore_index=True)
+    for name in columns:  # the order of levels survives where the frames agree on it
+        kinds = [frame.cells[name].dtype for frame in given.values()]
+        if isinstance(kinds[0], pd.CategoricalDtype) and all(kind == kinds[0] for kind in kinds):
+            cells[name] = cells[name].astype(kinds[0])
+    sizes = {label: _one(frame.n, label) for label, frame in given.items()}
+    sources = [f"{label}: {frame.source}" for label, frame in given.items()]
+    methods = tuple(dict.fromkeys(method for frame in given.values() for method in frame.methods))
+    n = None if all(size is None for size in sizes.values()) else sizes
+    return PopulationFrame(cells, n, "; ".join(sources), wave, methods)
+
+
+def _one(n: float | Mapping[str, float | None] | None, label: str) -> float | None:
+    if isinstance(n, Mapping):
+        raise InputError(f"frames_by_wave: the frame of '{label}' is by wave itself.")
+    return n
+
+
+def masses(frame: PopulationFrame, wave: str | None, draws: int, seed: int) -> np.ndarray:
+    """People per cell: (cell,) as counted if exact, else (draw, cell) with shares drawn from Dirichlet(n N / sum N).
+
+    Where the frame has the column ``wave``, shares are drawn within each wave, whose number of people stays as it is. With one
+    ``n`` for all of a frame by wave, each wave has the part of it that it has of the people. Gamma variables of small shape
+    can underflow to 0; they are kept at the smallest number that can be summed, so that no cell with people is ever empty.
+    """
+    counts = frame.cells[COUNT].to_numpy(dtype=float)
+    if frame.exact:
+        return counts
+    labels = frame.cells[wave].astype(str) if wave in frame.cells.columns else pd.Series("", index=frame.cells.index)
+    codes, waves = pd.factorize(labels)
+    totals = np.bincount(codes, weights=counts)
+    if isinstance(frame.n, Mapping):
+        sizes = np.array([np.nan if frame.n[label] is None else frame.n[label] for label in waves], dtype=float)
+    else:
+        sizes = float(frame.n or 0) * totals / totals.sum()
+    uncertain = np.isfinite(sizes[codes]) & (counts > 0)
+    shape = np.where(uncertain, sizes[codes] * counts / np.where(totals > 0, totals, 1)[codes], 0.0)
+    drawn = np.random.default_rng(seed).standard_gamma(shape, size=(draws, len(counts)))
+    drawn = np.where(uncertain, np.maximum(drawn, TINY), counts)
+    return drawn * (totals / np.where(totals > 0, sum_by(drawn, codes, len(waves)), 1.0))[:, codes]
+
+
+def sum_by(values: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
+    """Sums of ``values`` (..., row) over the rows of each of ``size`` groups, (..., group)."""
+    member = csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)), shape=(len(codes), size))
+    return values @ member
 
 
 def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -96,9 +264,9 @@ def grouping(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.Mul
 
 
 def average(draws: np.ndarray, frame: pd.DataFrame, mass: np.ndarray, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex]:
-    """Averages of ``draws`` (..., row) over the rows of ``frame`` with weights ``mass`` (row,), by group.
+    """Averages of ``draws`` (draw, row) over the rows of ``frame`` by group, weighted with ``mass``: (row,) or (draw, row).
 
-    Returns the averages (..., group) and the groups' index (see :func:`grouping`). Groups of total mass 0 are left out, as
+    Returns the averages (draw, group) and the groups' index (see :func:`grouping`). Groups of total mass 0 are left out, as
     nobody is in them.
 
     Raises
@@ -106,8 +274,6 @@ def average(draws: np.ndarray, frame: pd.DataFrame, mass: np.ndarray, by: Sequen
     InputError : a row without a level of a column of ``by``.
     """
     codes, index = grouping(frame, by)
-    weights = np.zeros((len(frame), len(index)))
-    weights[np.arange(len(frame)), codes] = mass
-    total = weights.sum(axis=0)
-    keep = total > 0
-    return draws @ (weights[:, keep] / total[keep]), index[keep]
+    total = np.atleast_2d(sum_by(mass, codes, len(index)))
+    keep = (total > 0).all(axis=0)
+    return sum_by(draws * mass, codes, len(index))[..., keep] / total[:, keep], index[keep]

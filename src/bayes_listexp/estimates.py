@@ -17,6 +17,9 @@ from bayes_listexp.instrument import estimates_of, labels_of, parts_of
 from bayes_listexp.population import COUNT, average, check_frame, grouping
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
+ABSENT = "absent"
+"""The coordinate that says why a group has no change."""
+
 type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
 
 
@@ -88,8 +91,13 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     """Prevalence in wave ``second`` minus wave ``first``: draws of ``change``, ``rate`` and ``composition``.
 
     ``rate`` is the part due to people of the same covariates answering differently, ``composition`` the part due to a
-    different make-up of the two waves (Kitagawa 1955). On a population that is the same in both waves the composition
-    part is zero; with ``population="sample"`` it is not. Dims (chain, draw, *by), in probabilities (-1 to 1).
+    different make-up of the two waves (Kitagawa 1955). On a population that is the same in both waves (a frame without the
+    wave column) the composition part is zero; on each wave's own population ("sample", "weights", or a frame with the wave
+    column) it is not, and the two parts add up to the difference of the waves' prevalences. Dims (chain, draw, *by), in
+    probabilities (-1 to 1).
+
+    A group of which a wave has nobody has no change: its draws are NaN, and the coordinate ``absent`` (*by), which is there
+    only then, says why ("" for the other groups).
 
     Raises
     ------
@@ -98,8 +106,9 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     by = _names(by)
     plan = _plan(tree)
     wave = _wave(tree, plan, first, second)
-    if wave in by:
-        raise InputError(f"by: a change is between waves and cannot be grouped by '{wave}'.")
+    taken = [name for name in by if name in (wave, ABSENT)]
+    if taken:
+        raise InputError(f"by: a change is between waves and cannot be grouped by '{taken[0]}'.")
     target = target_population(tree, plan, population)
     _known(target, by)
     rows, masses = _matched(target, wave, (first, second))
@@ -112,6 +121,7 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     rate = _summed(tree, (shares[0] + shares[1]) / 2 * (chances[1] - chances[0]), rows, by)
     composition = _summed(tree, (shares[1] - shares[0]) * (chances[0] + chances[1]) / 2, rows, by)
     out = xr.Dataset({"change": rate + composition, "rate": rate, "composition": composition})
+    out = _with_absences(out, rows, masses, (first, second), by, target.name)
     return out.assign_attrs(first=first, second=second, population=target.name)
 
 
@@ -351,6 +361,27 @@ def _matched(target: Target, wave: str, waves: tuple[str, str]) -> tuple[pd.Data
     masses = [np.bincount(codes, weights=np.where(table[wave] == w, table["_mass"], 0.0), minlength=len(rows))
               for w in waves]
     return rows, masses
+
+
+def _with_absences(
+    out: xr.Dataset, rows: pd.DataFrame, masses: list[np.ndarray], waves: tuple[str, str], by: list[str], name: str
+) -> xr.Dataset:
+    """The reason why groups have no change, as a coordinate, if there are such groups."""
+    if not by:
+        return out
+    codes, index = grouping(rows, by)
+    there = np.array([np.bincount(codes, weights=mass, minlength=len(index)) > 0 for mass in masses])
+    if there.all() and len(index) == np.prod([out.sizes[column] for column in by]):
+        return out
+    known = dict(zip(index, there.T, strict=True))
+
+    def reason(group: tuple[Any, ...]) -> str:
+        lacking = [f"'{wave}'" for wave, one in zip(waves, known.get(group, (False, False)), strict=True) if not one]
+        return f"nobody of the {name} in wave {' or '.join(dict.fromkeys(lacking))}" if lacking else ""
+
+    groups = pd.MultiIndex.from_product([out[column].to_numpy() for column in by])
+    reasons = np.array([reason(group) for group in groups], dtype=object)
+    return out.assign_coords({ABSENT: (by, reasons.reshape([out.sizes[column] for column in by]))})
 
 
 def _shares(rows: pd.DataFrame, mass: np.ndarray, by: list[str]) -> np.ndarray:

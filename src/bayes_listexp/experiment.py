@@ -23,7 +23,7 @@ from bayes_listexp.columns import (
     shown_values,
 )
 from bayes_listexp.errors import InputError
-from bayes_listexp.exclusions import exclude_unobserved, join, without_missing
+from bayes_listexp.exclusions import exclude, exclude_unobserved, join, without_missing
 from bayes_listexp.instrument import Instrument, Rows
 from bayes_listexp.intake import (
     ITEM,
@@ -178,6 +178,30 @@ class ListExperiment:
             source=source,
             synthetic=self.synthetic if synthetic is None else synthetic,
             sensitive_item=self.sensitive_item if sensitive_item is None else sensitive_item,
+        )
+
+    def until(self, wave: str) -> ListExperiment:
+        """The study as it was known after ``wave``: respondents, and people of the population frame, of later waves left out.
+
+        Respondents of later waves are counted in ``exclusions``; what instruments are bound by stays that of the whole study.
+
+        Raises
+        ------
+        InputError : the study has no such wave.
+        """
+        if self.wave is None or wave not in self.waves:
+            raise InputError(f"until: there is no wave '{wave}'; the waves are: {', '.join(self.waves) or 'none'}.")
+        known = self.waves[: self.waves.index(wave) + 1]
+        later = {(f"later than wave {wave}", self.wave): ~self.table[self.wave].isin(known)}
+        keep, exclusions = exclude(later, self.table["_treated"].astype("boolean"), self.table["_n"])
+        table, population = self.table[keep], self.population
+        if population is not None and self.wave in population.columns:
+            population = population[population[self.wave].astype(str).isin(known)]
+        return dataclasses.replace(
+            self,
+            table=table.assign(**{self.wave: table[self.wave].cat.set_categories(known)}),
+            population=population,
+            exclusions=join(self.exclusions, exclusions),
         )
 
     @property

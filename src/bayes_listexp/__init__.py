@@ -21,6 +21,8 @@ _HOMES = {
     "design_based_change": "published.results",
     "difference_in_means": "design_based",
     "change_in_means": "design_based",
+    "poststratified_means": "design_based",
+    "poststratified_change": "design_based",
     "double_list": "design_based",
     "combined_estimate": "list_and_direct",
     "placebo_tests": "list_and_direct",

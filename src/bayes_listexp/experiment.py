@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -23,20 +23,24 @@ from bayes_listexp.columns import (
     shown_values,
 )
 from bayes_listexp.errors import InputError
-from bayes_listexp.exclusions import exclude, exclude_unobserved, join, without_missing
+from bayes_listexp.exclusions import MISSING, MODELLED, exclude, exclude_unobserved, join, refused, without_missing
+from bayes_listexp.incomplete import place
 from bayes_listexp.instrument import Instrument, Rows
 from bayes_listexp.intake import (
     ITEM,
-    RESERVED,
     Parts,
     check_arms,
     check_columns,
     covariate_names,
+    is_reserved,
     observe,
     read_lists,
     read_placebo,
     source_of,
 )
+from bayes_listexp.survey_design import DesignColumns, Replicates, check_units, read_design, replicates_of
+
+type Missing = Literal["drop", "level", "model"]
 
 
 @dataclass(frozen=True)
@@ -49,19 +53,24 @@ class ListExperiment:
     ----------
     table : one row per respondent or per tabulated row: covariates under the user's names, the reserved columns
         ``_answer`` (int, -1 for respondents known by another instrument only), ``_treated`` and ``_placebo`` (bool),
-        ``_n`` (respondents in the row), ``_weight`` (sum of their weights), and the coded columns of the instruments. Its
+        ``_n`` (respondents in the row), ``_weight`` (sum of their weights), the coded columns of the instruments, and where
+        they were given ``_stratum``, ``_cluster`` and the replicate weights ``_replicate_1``, ``_replicate_2``, ... Its
         index is the number of the row in the data as given, counted from 1.
     J : number of control items.
     wave : name of the wave column, or None.
     weighted : whether survey weights were given.
     covariates : names of the covariate columns (the wave included).
-    missing : what happens to missing covariates: "drop" (excluded and counted) or "level" (a level of their own).
+    missing : what happens to missing covariates: "drop" (excluded and counted), "level" (a level of their own) or "model"
+        (kept in models, at every level they may be).
     population : population frame with a column ``N``, or None.
     exclusions : what was left out and why, one row per reason, counted by arm.
     source : name, number of rows and SHA-256 of the data as given.
     instruments : what the trait was observed by beside the list, bound to the data.
     item : name of the column that says which sensitive item the treatment list held ("item"), or None with one item.
         Respondents of the control arm, who saw none, stand under the first.
+    refusals : who was shown a list and did not answer it, whether excluded or kept for other instruments: covariates,
+        ``_treated``, ``_placebo`` and ``_n``, with the index of ``table``.
+    replicates : how the replicate weights were made, or None.
     """
 
     table: pd.DataFrame
@@ -69,7 +78,7 @@ class ListExperiment:
     wave: str | None
     weighted: bool
     covariates: tuple[str, ...]
-    missing: Literal["drop", "level"]
+    missing: Missing
     population: pd.DataFrame | None
     exclusions: pd.DataFrame
     source: Mapping[str, Any]
@@ -77,6 +86,8 @@ class ListExperiment:
     synthetic: bool = False
     instruments: tuple[Instrument, ...] = ()
     item: str | None = None
+    refusals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    replicates: Replicates | None = None
 
     @classmethod
     def from_frame(
@@ -91,10 +102,16 @@ class ListExperiment:
         instruments: Sequence[Instrument] = (),
         wave: str | None = None,
         weights: str | None = None,
+        strata: str | None = None,
+        clusters: str | None = None,
+        replicate_weights: Sequence[str] = (),
+        replicate_method: str | None = None,
+        replicate_rho: float | None = None,
+        replicate_scales: Sequence[float] | None = None,
         ids: str | None = None,
         covariates: Sequence[str] | None = None,
         population: pd.DataFrame | None = None,
-        missing: Literal["drop", "level"] = "drop",
+        missing: Missing = "drop",
     ) -> ListExperiment:
         """Read a study from a frame with one row per respondent.
 
@@ -110,23 +127,30 @@ class ListExperiment:
             that applies to nobody, so that answers reach J + 1.
         instruments : what else the trait was observed by, such as :class:`bayes_listexp.DirectQuestion`. Respondents
             without a list answer are kept if an instrument observed them, and counted in ``exclusions``.
+        strata, clusters, replicate_weights, replicate_method, replicate_rho, replicate_scales : how respondents were sampled,
+            for standard errors and corrected posteriors; see :class:`bayes_listexp.survey_design.DesignColumns`. Strata and
+            clusters may be covariates as well.
         covariates : columns to keep; all other columns by default.
         population : population frame, one row per cell, with the count of people in column ``N``.
         missing : "drop" excludes respondents with a missing covariate (counted in the result), "level" makes missing
-            a level of its own. Missing answers and arms are always excluded and counted.
+            a level of its own, "model" keeps the respondents in models, whose likelihood adds up over the levels they may have
+            (:mod:`bayes_listexp.incomplete`; design-based estimates by that covariate leave them out). Missing answers and
+            arms are always excluded and counted.
 
         Raises
         ------
         InputError : for anything that cannot be an answer to this list, naming the rows.
         """
-        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids}
+        scales = None if replicate_scales is None else tuple(replicate_scales)
+        design = DesignColumns(strata, clusters, tuple(replicate_weights), replicate_method, replicate_rho, scales)
+        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids, **design.roles}
         _check_design(J, missing)
         check_columns(frame, roles, covariates, instruments)
         kept = covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
-        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept)
+        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
     @classmethod
@@ -230,7 +254,8 @@ class ListExperiment:
 
         ``source["sha256"]`` is of the data file's columns alone; two studies of one file can differ in the rest.
         """
-        facts = [self.J, self.wave, self.missing, list(self.waves), [repr(instrument) for instrument in self.instruments]]
+        facts: list[Any] = [self.J, self.wave, self.missing, list(self.waves), [repr(instrument) for instrument in self.instruments]]
+        facts += [] if self.replicates is None else [self.replicates]
         digest = hashlib.sha256(json.dumps(facts).encode())
         for frame in (self.table, self.population):
             if frame is not None:
@@ -243,7 +268,8 @@ class ListExperiment:
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows of ``table`` with a level in each of ``columns``, and what was excluded for want of one.
 
-        Where ``missing`` is "level" nothing is excluded: a missing level is the level "(missing)".
+        Where ``missing`` is "level" nothing is excluded: a missing level is the level "(missing)". Where it is "model" these
+        are the rows without those whose level is modelled.
 
         Raises
         ------
@@ -260,16 +286,19 @@ class ListExperiment:
     def cells(self, columns: Sequence[str] = ()) -> Cells:
         """Tabulate the respondents by ``columns``: one cell per distinct row that occurs.
 
-        Respondents with a missing value in one of the columns are excluded and counted in ``exclusions``, or kept
-        under the level "(missing)", as ``missing`` says.
+        Respondents with a missing value in one of the columns are excluded and counted in ``exclusions``, kept under the level
+        "(missing)", or kept as ``incomplete`` and counted, as ``missing`` says.
 
         Raises
         ------
-        InputError : for a column that the study does not have.
+        InputError : for a column that the study does not have, and for missing numbers that should be a level or modelled.
         """
         columns = list(dict.fromkeys(columns))
         table, exclusions = self.complete(columns)
-        return tabulate(table, columns, self.J, join(self.exclusions, exclusions))
+        if self.missing != "model":
+            return tabulate(table, columns, self.J, join(self.exclusions, exclusions))
+        counted = join(self.exclusions, exclusions.assign(reason=exclusions["reason"] + MODELLED))
+        return place(tabulate(table, columns, self.J, counted), self.table, columns, self.observed)
 
     def rows(self, columns: Sequence[str] = ()) -> Rows:
         """Tabulate the respondents by cell (as :meth:`cells`) and by all that was observed of them.
@@ -284,8 +313,7 @@ class ListExperiment:
     @property
     def observed(self) -> tuple[str, ...]:
         """Names of the instruments' coded columns in ``table``."""
-        known = {*RESERVED, *self.covariates}
-        return tuple(name for name in self.table.columns if name not in known)
+        return tuple(name for name in self.table.columns if name not in self.covariates and not is_reserved(name))
 
 
 def _build(
@@ -294,7 +322,7 @@ def _build(
     counts: pd.Series,
     *,
     J: int,
-    missing: Literal["drop", "level"],
+    missing: Missing,
     population: pd.DataFrame | None,
 ) -> ListExperiment:
     frame = parts.frame
@@ -303,6 +331,7 @@ def _build(
     answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
     instruments, observed = observe(parts, treated, answers, counts)
+    replicates, design = replicates_of(parts.design, parts.weights), read_design(frame, parts.design)
     table = pd.DataFrame(
         {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
         index=frame.index,
@@ -312,6 +341,7 @@ def _build(
     absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", str(parts.arm)): treated.isna()}
     if parts.wave is not None:
         absent["wave missing", parts.wave] = table[parts.wave].isna()
+    refusals = refused(table.assign(_treated=treated, _placebo=padded, _n=counts), answers)
     keep, exclusions, listed = exclude_unobserved(absent, treated, counts, observed.notna().any(axis=1))
     table = (
         table[keep]
@@ -321,11 +351,12 @@ def _build(
             _placebo=padded[keep],
             _n=counts[keep],
             _weight=weight[keep],
-            **{str(name): observed[name][keep] for name in observed},
+            **{str(name): column[keep] for name, column in [*observed.items(), *design.items()]},
         )
         .set_axis(np.flatnonzero(keep) + 1)
     )
     check_arms(table, parts, instruments)
+    check_units(table, parts.wave, parts.design)
     return cls(
         table=table,
         J=J,
@@ -338,11 +369,13 @@ def _build(
         source=source_of(frame, counts, parts),
         instruments=instruments,
         item=None if item is None else ITEM,
+        refusals=refusals,
+        replicates=replicates,
     )
 
 
 def _check_design(J: int, missing: str) -> None:
     if isinstance(J, bool) or not isinstance(J, (int, np.integer)) or J < 1:
         raise InputError(f"J = {J!r}: the number of control items must be a whole number of at least 1.")
-    if missing not in ("drop", "level"):
-        raise InputError(f"missing = {missing!r}: say 'drop' or 'level'.")
+    if missing not in MISSING:
+        raise InputError(f"missing = {missing!r}: say one of {', '.join(MISSING)}.")

@@ -11,8 +11,9 @@ import pandas as pd
 from bayes_listexp.columns import read_arms, read_flags, read_items, rows_where
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
+from bayes_listexp.survey_design import CLUSTER, REPLICATE, STRATUM, DesignColumns
 
-RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight")
+RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight", STRATUM, CLUSTER)
 ITEM = "item"
 TAKEN_NAMES = ("trait", "control", "lapse", "margin")
 
@@ -29,6 +30,12 @@ class Parts(NamedTuple):
     wave: str | None
     weights: str | None
     covariates: list[str]
+    design: DesignColumns = DesignColumns()
+
+
+def is_reserved(name: object) -> bool:
+    """Whether a column of a study's table has this name by what it is, so that no column of the data may have it."""
+    return name in RESERVED or str(name).startswith(REPLICATE)
 
 
 def read_lists(parts: Parts) -> tuple[pd.Series, pd.Series | None]:
@@ -80,7 +87,7 @@ def observe(
                 "but missing values."
             )
     observed = pd.concat([columns for _, columns in read], axis=1) if read else pd.DataFrame(index=parts.frame.index)
-    clash = [name for name in observed.columns if name in parts.covariates or name in RESERVED]
+    clash = [name for name in observed.columns if name in parts.covariates or is_reserved(name)]
     if clash:
         raise InputError(f"column '{clash[0]}': this name is taken by an instrument. Rename the column.")
     return tuple(instrument for instrument, _ in read), observed
@@ -127,7 +134,7 @@ def check_columns(
             raise InputError(
                 f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, frame.columns))}."
             )
-    clash = [name for name in frame.columns if name in RESERVED]
+    clash = [name for name in frame.columns if is_reserved(name)]
     if clash:
         raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
 
@@ -135,8 +142,10 @@ def check_columns(
 def covariate_names(
     frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None
 ) -> list[str]:
-    """The covariates: those named, or every column that has no other role; the wave is always one."""
-    taken = {name for role, name in roles.items() if role != "wave" and name is not None}
+    """The covariates: those named, or every column that has no other role (strata and clusters may be covariates as well); the
+    wave is always one.
+    """
+    taken = {name for role, name in roles.items() if role not in ("wave", "strata", "clusters") and name is not None}
     names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
     wave = roles["wave"]
     return names if wave is None or wave in names else [*names, wave]
@@ -145,6 +154,7 @@ def covariate_names(
 def source_of(frame: pd.DataFrame, counts: pd.Series, parts: Parts) -> dict[str, Any]:
     """Name, size and hash of the columns that the study uses, in the order of rows given."""
     used = [c for c in (parts.answer, parts.arm, parts.placebo, parts.weights) if c is not None] + parts.covariates
+    used += [name for name in parts.design.roles.values() if name is not None and name not in used]
     used += [name for instrument in parts.instruments for name in instrument.columns if name not in used]
     digest = hashlib.sha256()
     for name in used:

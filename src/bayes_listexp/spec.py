@@ -18,12 +18,13 @@ from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
 from bayes_listexp.simulated_direct import list_and_direct
+from bayes_listexp.simulated_nation import nation
 from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
-SIMULATIONS = {"two_wave_survey": ("seed", "n_per_wave"), "list_and_direct": ("seed", "n")}
+SIMULATIONS = {"two_wave_survey": ("seed", "n_per_wave"), "list_and_direct": ("seed", "n"), "nation": ("seed", "n_per_wave", "waves")}
 """Synthetic surveys that a spec may name, and their settings."""
 
 
@@ -167,6 +168,8 @@ def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
         )
     if data["simulated"] == "list_and_direct":
         return list_and_direct(**settings)
+    if data["simulated"] == "nation":
+        return nation(**settings)
     return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayes_listexp.columns import name_rows
@@ -12,6 +13,8 @@ from bayes_listexp.errors import InputError
 
 MISSING_LEVEL = "(missing)"
 KEPT = ", kept for other instruments"
+MODELLED = ", modelled"
+MISSING = ("drop", "level", "model")
 EXCLUSION_COLUMNS = ["reason", "column", "control", "treatment", "arm unknown"]
 
 
@@ -50,8 +53,16 @@ def _exclusion(reason: str, column: str, treated: pd.Series, counts: pd.Series) 
     return [reason, column, *(int(counts[arm].sum()) for arm in arms), int(counts[treated.isna()].sum())]
 
 
+def refused(table: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
+    """The rows of a table as read whose arm is known and whose answer to the list is missing, numbered from 1 as in the data."""
+    rows = (answers.isna() & table["_treated"].notna()).to_numpy()
+    return table[rows].astype({"_treated": bool}).set_axis(np.flatnonzero(rows) + 1)
+
+
 def without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of a study's table with a level in each column, and the exclusions; "level" makes missing a level instead.
+
+    Where ``missing`` is "model" the rows that lack a level are not among these, as where it is "drop".
 
     Raises
     ------
@@ -72,6 +83,11 @@ def without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> tu
     absent = {("covariate missing", name): mask for name, mask in holes.items()}
     keep, exclusions = exclude(absent, table["_treated"].astype("boolean"), table["_n"])
     return table[keep], exclusions
+
+
+def kept(exclusions: pd.DataFrame) -> pd.Series:
+    """Which rows of a table of exclusions count people who were kept, for other instruments or with a covariate modelled."""
+    return exclusions["reason"].astype(str).str.endswith((KEPT, MODELLED))
 
 
 def join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

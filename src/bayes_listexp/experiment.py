@@ -226,6 +226,7 @@ class ListExperiment:
             table=table.assign(**{self.wave: table[self.wave].cat.set_categories(known)}),
             population=population,
             exclusions=join(self.exclusions, exclusions),
+            refusals=self.refusals[self.refusals[self.wave].isin(known)],
         )
 
     @property

@@ -19,6 +19,7 @@ ROOMS = [
     "columns",
     "population",
     "raking",
+    "predictors",
     "instrument",
     "cells",
     "incomplete",

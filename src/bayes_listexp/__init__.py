@@ -16,6 +16,7 @@ _HOMES = {
     "frame_from_survey": "population",
     "frames_by_wave": "population",
     "rake": "raking",
+    "with_predictors": "predictors",
     "read_published": "published.table",
     "PublishedSupport": "published.table",
     "audit": "published.audit",

@@ -38,6 +38,8 @@ from bayes_listexp.intake import (
     read_placebo,
     source_of,
 )
+from bayes_listexp.population import PopulationFrame, as_frame, check_wave, of_waves
+from bayes_listexp.predictors import Predictors, join_predictors
 from bayes_listexp.survey_design import DesignColumns, Replicates, check_units, read_design, replicates_of
 
 type Missing = Literal["drop", "level", "model"]
@@ -62,7 +64,7 @@ class ListExperiment:
     covariates : names of the covariate columns (the wave included).
     missing : what happens to missing covariates: "drop" (excluded and counted), "level" (a level of their own) or "model"
         (kept in models, at every level they may be).
-    population : population frame with a column ``N``, or None.
+    population_frame : the people of the population, :class:`bayes_listexp.PopulationFrame`, or None.
     exclusions : what was left out and why, one row per reason, counted by arm.
     source : name, number of rows and SHA-256 of the data as given.
     instruments : what the trait was observed by beside the list, bound to the data.
@@ -79,7 +81,7 @@ class ListExperiment:
     weighted: bool
     covariates: tuple[str, ...]
     missing: Missing
-    population: pd.DataFrame | None
+    population_frame: PopulationFrame | None
     exclusions: pd.DataFrame
     source: Mapping[str, Any]
     sensitive_item: str = "the sensitive item"
@@ -110,7 +112,8 @@ class ListExperiment:
         replicate_scales: Sequence[float] | None = None,
         ids: str | None = None,
         covariates: Sequence[str] | None = None,
-        population: pd.DataFrame | None = None,
+        population: pd.DataFrame | PopulationFrame | None = None,
+        predictors: Predictors | None = None,
         missing: Missing = "drop",
     ) -> ListExperiment:
         """Read a study from a frame with one row per respondent.
@@ -131,7 +134,10 @@ class ListExperiment:
             for standard errors and corrected posteriors; see :class:`bayes_listexp.survey_design.DesignColumns`. Strata and
             clusters may be covariates as well.
         covariates : columns to keep; all other columns by default.
-        population : population frame, one row per cell, with the count of people in column ``N``.
+        population : population frame, one row per cell, with the count of people in column ``N``; or a
+            :class:`bayes_listexp.PopulationFrame`, which also says how sure the counts are.
+        predictors : what is known of the levels of a column, such as {"region": table}: a row per level, and columns that become
+            covariates of respondents and population (see :func:`bayes_listexp.with_predictors`).
         missing : "drop" excludes respondents with a missing covariate (counted in the result), "level" makes missing
             a level of its own, "model" keeps the respondents in models, whose likelihood adds up over the levels they may have
             (:mod:`bayes_listexp.incomplete`; design-based estimates by that covariate leave them out). Missing answers and
@@ -144,6 +150,7 @@ class ListExperiment:
         scales = None if replicate_scales is None else tuple(replicate_scales)
         design = DesignColumns(strata, clusters, tuple(replicate_weights), replicate_method, replicate_rho, scales)
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids, **design.roles}
+        frame, population, covariates = join_predictors(frame, population, covariates, predictors)
         _check_design(J, missing)
         check_columns(frame, roles, covariates, instruments)
         kept = covariate_names(frame, roles, covariates)
@@ -167,7 +174,8 @@ class ListExperiment:
         instruments: Sequence[Instrument] = (),
         wave: str | None = None,
         covariates: Sequence[str] | None = None,
-        population: pd.DataFrame | None = None,
+        population: pd.DataFrame | PopulationFrame | None = None,
+        predictors: Predictors | None = None,
     ) -> ListExperiment:
         """Read a study from a table of counts: one row per covariate row, arm and answer, ``n`` respondents in it.
 
@@ -178,6 +186,7 @@ class ListExperiment:
         InputError : as :meth:`from_frame`, and for counts that are negative, fractional or missing.
         """
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "n": n}
+        counts, population, covariates = join_predictors(counts, population, covariates, predictors)
         _check_design(J, "drop")
         check_columns(counts, roles, covariates, instruments)
         kept = covariate_names(counts, roles, covariates)
@@ -218,16 +227,19 @@ class ListExperiment:
         known = self.waves[: self.waves.index(wave) + 1]
         later = {(f"later than wave {wave}", self.wave): ~self.table[self.wave].isin(known)}
         keep, exclusions = exclude(later, self.table["_treated"].astype("boolean"), self.table["_n"])
-        table, population = self.table[keep], self.population
-        if population is not None and self.wave in population.columns:
-            population = population[population[self.wave].astype(str).isin(known)]
+        table, population = self.table[keep], self.population_frame
         return dataclasses.replace(
             self,
             table=table.assign(**{self.wave: table[self.wave].cat.set_categories(known)}),
-            population=population,
+            population_frame=None if population is None else of_waves(population, self.wave, known),
             exclusions=join(self.exclusions, exclusions),
             refusals=self.refusals[self.refusals[self.wave].isin(known)],
         )
+
+    @property
+    def population(self) -> pd.DataFrame | None:
+        """The cells of the population frame with their number of people ``N``, or None."""
+        return None if self.population_frame is None else self.population_frame.cells
 
     @property
     def waves(self) -> tuple[str, ...]:
@@ -257,6 +269,7 @@ class ListExperiment:
         """
         facts: list[Any] = [self.J, self.wave, self.missing, list(self.waves), [repr(instrument) for instrument in self.instruments]]
         facts += [] if self.replicates is None else [self.replicates]
+        facts += [] if self.population_frame is None or self.population_frame.exact else [repr(self.population_frame.n)]
         digest = hashlib.sha256(json.dumps(facts).encode())
         for frame in (self.table, self.population):
             if frame is not None:
@@ -324,9 +337,12 @@ def _build(
     *,
     J: int,
     missing: Missing,
-    population: pd.DataFrame | None,
+    population: pd.DataFrame | PopulationFrame | None,
 ) -> ListExperiment:
     frame = parts.frame
+    people = None if population is None else as_frame(population)
+    if people is not None:
+        check_wave(people, parts.wave)
     treated, item = read_lists(parts)
     padded = read_placebo(parts, treated)
     answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
@@ -365,7 +381,7 @@ def _build(
         weighted=parts.weights is not None,
         covariates=(*parts.covariates, *([ITEM] if item is not None else [])),
         missing=missing,
-        population=population,
+        population_frame=people,
         exclusions=exclusions,
         source=source_of(frame, counts, parts),
         instruments=instruments,

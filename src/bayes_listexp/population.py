@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -149,6 +149,27 @@ def _one(n: float | Mapping[str, float | None] | None, label: str) -> float | No
     if isinstance(n, Mapping):
         raise InputError(f"frames_by_wave: the frame of '{label}' is by wave itself.")
     return n
+
+
+def of_waves(frame: PopulationFrame, wave: str, waves: Sequence[str]) -> PopulationFrame:
+    """The people of some waves; a frame without the column of the waves, which counts for each of them, as it is."""
+    if wave not in frame.cells.columns:
+        return frame
+    n = {label: frame.n[label] for label in waves if label in frame.n} if isinstance(frame.n, Mapping) else frame.n
+    return replace(frame, cells=frame.cells[frame.cells[wave].astype(str).isin(waves)], n=n)
+
+
+def check_wave(frame: PopulationFrame, wave: str | None) -> None:
+    """Check that a frame by wave has its waves in the column where the study has them.
+
+    Raises
+    ------
+    InputError : it does not.
+    """
+    if frame.wave is not None and frame.wave != wave:
+        raise InputError(f"population frame: it is by wave in column '{frame.wave}', and the study "
+                         f"{f'has its waves in {wave!r}' if wave else 'has no waves'}. Name the same column in frames_by_wave and "
+                         "in the study (wave=).")
 
 
 def masses(frame: PopulationFrame, wave: str | None, draws: int, seed: int) -> np.ndarray:

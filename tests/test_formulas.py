@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_listexp import formulas
+from bayes_listexp import syntax
 from bayes_listexp.errors import InputError
-from bayes_listexp.formulas import coefficients, conform, design, has_common_variable, linear_predictor, variables
+from bayes_listexp.formulas import coefficients, conform, design, linear_predictor
+from bayes_listexp.syntax import has_common_variable, variables
 
 N = np.array([3, 1, 2, 4, 1, 5, 2, 2])
 
@@ -256,7 +257,7 @@ def test_a_numeric_group_level_never_seen_is_refused():
 
 
 def test_functions_of_the_allowed_list_are_the_plain_ones():
-    assert set(formulas.FUNCTIONS) <= formulas.ALLOWED
+    assert set(syntax.FUNCTIONS) <= syntax.ALLOWED
     frame = cells()
     np.testing.assert_allclose(
         design("0 + sqrt(age)", frame, N).evaluate(frame).slopes[:, 0] * design("0 + sqrt(age)", frame, N).scale,

@@ -9,30 +9,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from formulae import model_description
 from formulae.environment import Environment
 from formulae.matrices import CommonEffectsMatrix, DesignMatrices
-from formulae.parser import ParseError
-from formulae.resolver import ResolverError
-from formulae.scanner import ScanError, Scanner
 from formulae.terms import Intercept, Model
-from formulae.terms.variable import Variable
 from formulae.transforms import TRANSFORMS
 
 from bayes_listexp.errors import InputError
-
-FUNCTIONS = {"log": np.log, "log1p": np.log1p, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs}
-"""What a formula may call, beside formulae's own transforms (center, scale, bs, poly, C, I, ...)."""
-
-ALLOWED = {*FUNCTIONS, *TRANSFORMS} - {"offset", "p", "prop", "proportion"}
-"""Every call that is allowed; offsets and shares of trials would need a meaning that these models do not give them."""
+from bayes_listexp.structures import CORRELATED, EXCHANGEABLE
+from bayes_listexp.syntax import FUNCTIONS, Factor, by_factor, parse, term_name
 
 TAKEN = {"intercept", "slope", "shift", "shape", "dispersion", "overdispersion", "chain", "draw"}
 """Names of parameters and dims: a grouping factor of this name could not be told from them."""
 
 
 class GroupTerm(NamedTuple):
-    """A group-specific term ``(expr|factor)``: one effect per level of ``factors`` for each column of ``expr``."""
+    """A group-specific term ``(expr|factor)``: one effect per level of ``factors`` for each column of ``expr``.
+
+    ``levels`` are the combinations of the factors' levels, the last factor's moving fastest; ``sampled`` (level,) says which
+    have respondents. ``kinds`` are the factors' structures, and ``factor_levels`` their own levels. Where ``correlated``, the
+    effects of the columns of one level are.
+    """
 
     name: str
     factors: tuple[str, ...]
@@ -41,6 +37,15 @@ class GroupTerm(NamedTuple):
     centers: np.ndarray
     levels: tuple[str, ...]
     sampled: np.ndarray
+    kinds: tuple[str, ...]
+    factor_levels: tuple[tuple[str, ...], ...]
+    correlated: bool
+
+    @property
+    def text(self) -> str:
+        """The term as formulas write it, its expression as "..."."""
+        inside = [f if kind == EXCHANGEABLE else f"{kind}({f})" for f, kind in zip(self.factors, self.kinds, strict=True)]
+        return f"(...|{f'{CORRELATED}({inside[0]})' if self.correlated else ':'.join(inside)})"
 
 
 class GroupMatrix(NamedTuple):
@@ -89,38 +94,6 @@ class Design:
         return Matrices(self.intercept, (slopes - self.center) / self.scale, groups)
 
 
-def variables(formula: str, available: Sequence[str]) -> tuple[str, ...]:
-    """Names of the columns that a formula uses, in the order of ``available``.
-
-    Raises
-    ------
-    InputError : the formula cannot be read, calls a function that is not allowed, or names an unknown column.
-    """
-    names = _parse(formula).var_names - {""}  # formulae reports a literal such as the 2 in I(2 * age) as ""
-    unknown = sorted(names - set(available))
-    if unknown:
-        raise InputError(
-            f"formula '{formula}': column '{unknown[0]}' is not in the data; the study has: "
-            f"{', '.join(available) or 'no covariates'}."
-        )
-    return tuple(name for name in available if name in names)
-
-
-def has_common_variable(formula: str, name: str) -> bool:
-    """Whether a column takes part in the common effects of a formula."""
-    return any(name in term.var_names for term in _parse(formula).common_terms)
-
-
-def has_variable(formula: str, name: str) -> bool:
-    """Whether a column takes part in a formula, in whatever way."""
-    return name in _parse(formula).var_names
-
-
-def has_groups(formula: str) -> bool:
-    """Whether a formula has group-specific effects."""
-    return bool(_parse(formula).group_terms)
-
-
 def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     """Bind ``formula`` to the cells of ``frame``, each standing for ``n`` respondents.
 
@@ -131,20 +104,20 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     ------
     InputError : for formulas that cannot be read, constant columns, and columns that repeat one another.
     """
-    parsed = _parse(formula)
+    parsed = parse(formula)
     used = [c for c in frame.columns if c in parsed.var_names]
     like = _in_order(frame[used])
     whole = np.ceil(n).astype(int)  # fractions are people who may be in several cells: a transform must know each of these
     rows = like.loc[np.repeat(np.arange(len(like)), whole)].reset_index(drop=True) if _is_stateful(formula) else like
     intercept = any(isinstance(term, Intercept) for term in parsed.common_terms)
-    common = _bind(parsed.common_terms, rows) if parsed.common_terms else None
+    common = _bind(parsed.common_terms, _sampled_first(rows, like, n)) if parsed.common_terms else None
     matrix = _columns(common, like)[:, int(intercept) :]
     names = _column_names(common)[int(intercept) :]
     center, scale = _center_and_scale(matrix, names, n, intercept)
     _refuse_repeated(matrix, names, n, intercept)
     if common is None and not parsed.group_terms:
         raise InputError(f"formula '{formula}' has no terms. Write '1' for an intercept alone.")
-    groups = tuple(_group_term(name, terms, rows, like, n) for name, terms in _by_factor(parsed.group_terms).items())
+    groups = tuple(_group_term(name, terms, rows, like, n) for name, terms in by_factor(parsed.group_terms).items())
     _refuse_confusable(formula, groups)
     return Design(formula, common, names, intercept, center, scale, groups, like)
 
@@ -215,36 +188,6 @@ def _label(value: Any) -> str:
     return f"{value:.15g}" if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else str(value)
 
 
-def _parse(formula: str) -> Model:
-    try:
-        tokens = Scanner(formula).scan()
-        calls = [
-            a.lexeme
-            for a, b in zip(tokens, tokens[1:], strict=False)
-            if a.kind == "IDENTIFIER" and b.kind == "LEFT_PAREN"
-        ]
-        parsed = model_description(formula)
-    except (ScanError, ParseError, ResolverError, ValueError, TypeError, IndexError) as error:
-        raise InputError(
-            f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
-            "with spaces or signs go between backticks."
-        ) from error
-    strange = [name for name in calls if name not in ALLOWED]
-    if strange:
-        raise InputError(
-            f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
-            f"{', '.join(sorted(ALLOWED))}."
-        )
-    if parsed.response is not None:
-        raise InputError(f"formula '{formula}': leave out the left-hand side and '~'; it is the trait or the count.")
-    for factor in [c for term in parsed.group_terms for c in term.factor.components]:
-        if not isinstance(factor, Variable):
-            raise InputError(
-                f"formula '{formula}': '{factor.name}' cannot group effects; write a column's name after the '|'."
-            )
-    return parsed
-
-
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with ordered categories: formulae sorts the others by their text and forgets those that do not occur."""
     return frame.assign(
@@ -254,6 +197,16 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
             if isinstance(frame[name].dtype, pd.CategoricalDtype)
         }
     )
+
+
+def _sampled_first(rows: pd.DataFrame, like: pd.DataFrame, n: np.ndarray) -> pd.DataFrame:
+    """The rows with a level that has respondents as each column's first, which is the reference of its common effects."""
+    out = {}
+    for name in [c for c in rows.columns if isinstance(rows[c].dtype, pd.CategoricalDtype)]:
+        levels, sampled = list(like[name].cat.categories), set(like[name][np.asarray(n) > 0])
+        first = next((i for i, level in enumerate(levels) if level in sampled), 0)
+        out[name] = rows[name].cat.reorder_categories([*levels[first:], *levels[:first]])
+    return rows.assign(**out)
 
 
 def _is_stateful(formula: str) -> bool:
@@ -330,17 +283,10 @@ def _refuse_confusable(formula: str, groups: Sequence[GroupTerm]) -> None:
             raise InputError(f"formula '{formula}': two levels of '{factor}' have the same text. Rename a level.")
 
 
-def _by_factor(terms: Sequence[Any]) -> dict[tuple[str, ...], list[Any]]:
-    by_factor: dict[tuple[str, ...], list[Any]] = {}
-    for term in terms:
-        factors = tuple(component.name for component in term.factor.components)
-        by_factor.setdefault(factors, []).append(term)
-    return by_factor
-
-
 def _group_term(
-    factors: tuple[str, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame, n: np.ndarray
+    written: tuple[Factor, ...], terms: Sequence[Any], rows: pd.DataFrame, like: pd.DataFrame, n: np.ndarray
 ) -> GroupTerm:
+    factors, kinds = tuple(f.column for f in written), tuple(f.kind for f in written)
     expression = _bind([term.expr for term in terms], rows)
     matrix, columns = _columns(expression, like), _column_names(expression)
     intercepts = np.array([name == "Intercept" for name in columns])
@@ -348,7 +294,9 @@ def _group_term(
     labels = level_labels(like, factors)
     levels = _levels(like, factors)
     sampled = np.isin(levels, labels[np.asarray(n) > 0].unique())
-    return GroupTerm(re.sub(r"\W+", "_", "_".join(factors)), factors, columns, expression, centers, levels, sampled)
+    own = tuple(_levels(like, (name,)) for name in factors)
+    correlated = any(f.correlated for f in written)
+    return GroupTerm(term_name(written), factors, columns, expression, centers, levels, sampled, kinds, own, correlated)
 
 
 def _levels(like: pd.DataFrame, factors: tuple[str, ...]) -> tuple[str, ...]:

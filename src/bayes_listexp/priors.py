@@ -12,7 +12,7 @@ from scipy.special import betaln, logit
 from bayes_listexp.errors import InputError
 
 ARGUMENTS = {"Normal": 2, "StudentT": 3, "Logistic": 2, "Cauchy": 2, "Beta": 2, "HalfNormal": 1, "HalfCauchy": 1,
-             "Exponential": 1, "LogNormal": 2, "Gamma": 2, "Flat": 0}
+             "Exponential": 1, "LogNormal": 2, "Gamma": 2, "InverseGamma": 2, "LKJ": 1, "Flat": 0}
 """Distributions that a prior may have, by PyMC's names and argument order, with their number of arguments."""
 
 LOCATED = {"Normal": 0, "StudentT": 1, "Logistic": 0, "Cauchy": 0, "LogNormal": 0}
@@ -49,10 +49,18 @@ DEFAULTS = {
     "control_item_gap": Prior("Exponential", (0.7,)),
     "lapse_slope": Prior("Normal", (0, 1)),
     "lapse_sd": Prior("HalfNormal", (0.5,)),
+    "group_mix": Prior("Beta", (0.5, 0.5)),
+    "group_rho": Prior("Beta", (1, 1)),
+    "group_length": Prior("InverseGamma", (3, 1)),
+    "group_trend": Prior("Normal", (0, 0.5)),
+    "group_lkj": Prior("LKJ", (2,)),
 }
 """Priors by the name of the parameter. Intercepts may be given on the probability scale (Beta): a Beta(1, 1)
 trait intercept makes the prevalence of the average respondent uniform. Slopes are those of centred columns, numeric ones
-divided by two standard deviations. ``lapse_<name>`` are the lapse probabilities; their defaults are in the catalogue."""
+divided by two standard deviations. ``lapse_<name>`` are the lapse probabilities; their defaults are in the catalogue.
+``group_*`` are those of structured group effects: bym2's share of neighbours' effects in the variance, ar1's correlation at the
+mean gap, gp's length in units of the whole span, rw2's straight line (rise over one standard deviation of the places), and the
+shape of correlations. For one term alone they are called as its parameters: ``trait_region_sd``, ``control_wave_rho``."""
 
 
 def parse_prior(text: str) -> Prior:
@@ -78,18 +86,24 @@ def parse_prior(text: str) -> Prior:
     return prior
 
 
-def resolve(overrides: Mapping[str, Prior | str], more: Mapping[str, Prior]) -> dict[str, Prior]:
-    """The default priors, and those of this model's lapses and instruments, with the user's in their place.
+def resolve(overrides: Mapping[str, Prior | str], more: Mapping[str, Prior], terms: Iterable[str] = ()) -> dict[str, Prior]:
+    """The default priors, and those of this model's lapses and instruments, with the user's in their place; ``terms`` are
+    names that single group terms add, which have no default of their own.
 
     Raises
     ------
     InputError : a name that is no parameter of this model.
     """
     known = DEFAULTS | dict(more)
-    unknown = [name for name in overrides if name not in known]
+    allowed = [*known, *terms]
+    unknown = [name for name in overrides if name not in allowed]
     if unknown:
-        raise InputError(f"priors: '{unknown[0]}' is not a parameter; there are: {', '.join(known)}.")
-    return known | {name: parse_prior(str(p)) for name, p in overrides.items()}
+        raise InputError(f"priors: '{unknown[0]}' is not a parameter; there are: {', '.join(allowed)}.")
+    given = {name: parse_prior(str(p)) for name, p in overrides.items()}
+    wrong = [name for name, prior in given.items() if (prior.distribution == "LKJ") != name.endswith("_lkj")]
+    if wrong:
+        raise InputError(f"priors: '{wrong[0]}' = {given[wrong[0]]}: correlations, named ..._lkj, have an LKJ prior, and nothing else has.")
+    return known | given
 
 
 def _check_arguments(prior: Prior) -> None:

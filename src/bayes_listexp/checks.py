@@ -253,7 +253,8 @@ def classes(tree: xr.DataTree) -> list[Check]:
     """Whether the list, and not the shape of an outcome's distribution, says who has the trait: a Check if there are outcomes.
 
     What an observation says of the trait is how far it reduces its entropy (bits per person, from that of P(trait | x)). The list
-    is compared with the list and one outcome together, among people of the treatment arm with that outcome, whom both inform.
+    is compared with the list and one outcome together, among people of the treatment arm with that outcome, whom both inform, and
+    with all covariates.
     Two classes always fit a lopsided or two-humped outcome better than one, and with a weak list they may be those humps.
     """
     plan = stored.blueprint_of(tree)
@@ -269,7 +270,8 @@ def classes(tree: xr.DataTree) -> list[Check]:
     for outcome in outcomes:
         alone = dataclasses.replace(plan, instruments=(outcome,))
         both = predictive.trait_given_answer(alone, posterior).to_numpy().reshape(before.shape)
-        people = np.where((seen.arm == ARMS.index("treatment")) & np.isfinite(seen.observed[f"_{outcome.name}"]), seen.n, 0)
+        told = np.isfinite(seen.observed[f"_{outcome.name}"])
+        people = np.where((seen.cell >= 0) & (seen.arm == ARMS.index("treatment")) & told, seen.n, 0)
         if people.sum():
             bits = [float(_entropy(p).mean(axis=0) @ people / people.sum()) for p in (before, listed, both)]
             rows.append((outcome.name, int(people.sum()), bits[0], bits[0] - bits[1], bits[1] - bits[2]))

@@ -11,7 +11,9 @@ import xarray as xr
 from scipy.special import expit
 
 from bayes_listexp import formulas, predictive, stored
+from bayes_listexp.cells import ARMS
 from bayes_listexp.errors import InputError
+from bayes_listexp.exclusions import MISSING_LEVEL
 from bayes_listexp.formulas import conform
 from bayes_listexp.instrument import estimates_of, labels_of, parts_of
 from bayes_listexp.population import COUNT, average, check_frame, grouping
@@ -35,7 +37,8 @@ def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: P
     """Prevalence of the trait on a stated population: draws with dims (chain, draw, *by), probabilities 0 to 1.
 
     Three estimands are kept apart. With ``population`` "sample", the sample-average prevalence, the mean of P(trait | x)
-    over the respondents; with "weights", the same with survey weights; with a frame, the population (poststratified)
+    over the respondents (those who lack a modelled covariate are divided among the levels by P(level | known covariates), which
+    does not look at their answers); with "weights", the same with survey weights; with a frame, the population (poststratified)
     prevalence, the mean over its cells weighted by ``N`` (Park, Gelman & Bafumi 2004). :func:`realised_prevalence` is the
     third. ``population`` None is the frame stored with the fit, else the sample. A frame without the wave column counts
     for every wave, and without ``by`` the wave the waves count equally.
@@ -55,31 +58,37 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
     """Prevalence among the respondents of this very sample, given what they answered: dims (chain, draw, *by).
 
     The mean of P(trait = 1 | answer, x) over respondents. Less uncertain than the sample-average prevalence, and about
-    these people only.
+    these people only. A respondent who lacks a modelled covariate counts in each group by the posterior probability of
+    being in it.
     """
     by = _names(by)
     plan = _plan(tree)
-    given = _with_item_seen(plan, predictive.trait_given_answer(plan, tree["posterior"].to_dataset()))
-    observed = predictive.patterns(plan)
-    seen = given["pattern_number"].to_numpy()
-    rows = plan.cells.frame.iloc[observed.cell[seen]].reset_index(drop=True)
-    return _grouped(tree, _flat(given.to_numpy()), Target(rows, observed.n[seen].astype(float), "respondents"), by)
+    observed, places = predictive.patterns(plan), predictive.placement(plan)
+    seen = np.flatnonzero((observed.arm[places.pattern] == ARMS.index("treatment")) | (plan.item is None))
+    rows = plan.cells.frame.iloc[places.cell[seen]].reset_index(drop=True)
+    target = Target(rows, observed.n[places.pattern[seen]].astype(float), "respondents")
+    _known(target, by)
+    chunks, index = [], None
+    for being, having in predictive.place_probabilities(plan, tree["posterior"].to_dataset()):
+        there, index = _averaged(being[:, seen], target, by)
+        chunks.append(_averaged(having[:, seen], target, by)[0] / there)
+    return _labelled(tree, np.concatenate(chunks), index, by)
 
 
 def trait_probability(tree: xr.DataTree) -> xr.DataArray:
     """P(trait = 1 | all that was observed, x) for every observed pattern: dims (chain, draw, pattern).
 
     Coordinates are the pattern's ``cell``, ``arm``, ``answer``, what instruments observed (say ``direct``: 0 no, 1 yes), number
-    of respondents ``n``, and covariates; a covariate with one of these names is called, say, "n (covariate)". Where the direct
-    answer is "no" this is the probability of lying, where it is "yes" one minus it is that of a false confession. With
-    several sensitive items the control arm, who saw none, is left out.
+    of respondents ``n``, and covariates ("(missing)" where one is missing and modelled); a covariate with one of these names is
+    called, say, "n (covariate)". Where the direct answer is "no" this is the probability of lying, where it is "yes" one
+    minus it is that of a false confession. With several sensitive items the control arm, who saw none, is left out.
     """
     plan = _plan(tree)
     observed = predictive.patterns(plan)
     draws = _with_item_seen(plan, predictive.trait_given_answer(plan, tree["posterior"].to_dataset()))
     seen = draws["pattern_number"].to_numpy()
     draws = draws.drop_vars("pattern_number")
-    rows = plan.cells.frame.iloc[observed.cell[seen]]
+    rows = _known_covariates(plan).iloc[seen]
     draws = draws.assign_coords(n=("pattern", observed.n[seen]))
     taken = {*draws.dims, *draws.coords}
     return draws.assign_coords({f"{name} (covariate)" if name in taken else name:
@@ -233,6 +242,13 @@ def _every_item(plan: Blueprint, target: Target) -> Target:
     frame = pd.concat([people] * size, ignore_index=True).assign(
         **{plan.item: pd.Categorical(items, categories=target.frame[plan.item].cat.categories)})
     return Target(frame[target.frame.columns], np.tile(target.mass, size), target.name)
+
+
+def _known_covariates(plan: Blueprint) -> pd.DataFrame:
+    """The covariates of each pattern, "(missing)" where they are missing and modelled."""
+    places = predictive.placement(plan)
+    rows = plan.cells.frame.iloc[places.cell].astype(object).groupby(places.pattern)
+    return rows.first().mask(rows.nunique() >= 2, MISSING_LEVEL)
 
 
 def _with_item_seen(plan: Blueprint, draws: xr.DataArray) -> xr.DataArray:

@@ -11,10 +11,11 @@ import pytensor
 import pytensor.tensor as pt
 
 from bayes_listexp import formulas, priors
+from bayes_listexp.cells import Incomplete
 from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, GroupTerm, Matrices
-from bayes_listexp.instrument import parameters_of
+from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import (
     SMALLEST,
     RowTables,
@@ -31,6 +32,7 @@ from bayes_listexp.prediction import (
     basis_of,
     free_size,
     item_popularity,
+    over_candidates,
     points,
     predict,
     row_probabilities,
@@ -44,7 +46,8 @@ def build_model(plan: Blueprint) -> pm.Model:
 
     Of a list alone, the observed variables ``answer_control`` (cell, answer), ``answer_treatment`` and, if there is one,
     ``answer_placebo`` are tables of counts; with instruments, ``observed`` (pattern,) is the number of respondents of each
-    distinct observation. The model's log-likelihood is that of the respondents (no multinomial coefficients).
+    distinct observation. Respondents whose missing covariates are modelled are counted by ``observed_incomplete``
+    (incomplete_pattern,). The model's log-likelihood is that of the respondents (no multinomial coefficients).
     """
     coords: dict[str, Any] = {"cell": np.arange(len(plan.cells.frame))}
     for arm in plan.arms:
@@ -60,7 +63,9 @@ def build_model(plan: Blueprint) -> pm.Model:
                 counts = pm.Data(f"{arm}_counts", given, dims=("cell", f"{arm}_answer"))
                 _observe(f"answer_{arm}", counts, probabilities[:, answers], dims=("cell", f"{arm}_answer"))
         else:
-            _observe_rows(plan, parameters, predicted)
+            _observe_rows(plan, parameters, predicted, plan.rows)
+        if plan.cells.incomplete is not None:
+            _observe_incomplete(plan, parameters, predicted, plan.cells.incomplete)
         _know_margins(plan, parameters, predicted)
     return model
 
@@ -238,28 +243,48 @@ def _observe(name: str, counts: Any, probabilities: Any, *, dims: tuple[str, str
     )
 
 
-def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> None:
+def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows) -> None:
     """The number of respondents of each distinct observation, as one observed variable."""
-    assert plan.rows is not None
-    model = pm.modelcontext(None)
-    model.add_coord("pattern", np.arange(len(plan.rows.n)))
-    tables = row_tables(plan.tables, plan.rows, plan.J, plan.arms)
+    log_p = _log_probability(plan, parameters, predicted, rows, "row", "pattern")
+    _count_respondents("observed", log_p, pm.Data("row_n", rows.n, dims="pattern"), "pattern")
+
+
+def _observe_incomplete(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, incomplete: Incomplete) -> None:
+    """The number of respondents of each pattern who lack covariates: a mixture over the cells they may be in."""
+    pattern = "incomplete_pattern"
+    pm.modelcontext(None).add_coord(pattern, np.arange(len(incomplete.n)))
+    log_p = _log_probability(plan, parameters, predicted, incomplete.rows, "possible", "possible_row")
+    candidate = pm.Data("incomplete_candidate", incomplete.candidate, dims=(pattern, None))
+    log_share = pm.Data("incomplete_log_share", np.log(incomplete.probability + SMALLEST), dims=(pattern, None))
+    n = pm.Data("incomplete_n", incomplete.n, dims=pattern)
+    _count_respondents("observed_incomplete", over_candidates(log_p, candidate, log_share), n, pattern)
+
+
+def _log_probability(
+    plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows, prefix: str, dim: str
+) -> Any:
+    """Log-probability of each of ``rows``, (row,), whose columns go along as shared variables named after ``prefix``."""
+    pm.modelcontext(None).add_coord(dim, np.arange(len(rows.n)))
+    tables = row_tables(plan.tables, rows, plan.J, plan.arms)
 
     def data(name: str, value: Any, *more: None) -> Any:
-        return pm.Data(name, value, dims=("pattern", *more))
+        return pm.Data(f"{prefix}_{name}", value, dims=(dim, *more))
 
     shared = RowTables(
-        data("row_certain", tables.certain, None, None),
-        {name: data(f"row_kept_{name}", table, None, None) for name, table in tables.kept.items()},
-        {name: data(f"row_followed_{name}", table, None, None) for name, table in tables.followed.items()},
+        data("certain", tables.certain, None, None),
+        {name: data(f"kept_{name}", table, None, None) for name, table in tables.kept.items()},
+        {name: data(f"followed_{name}", table, None, None) for name, table in tables.followed.items()},
     )
-    rows = plan.rows._replace(
-        cell=data("row_cell", plan.rows.cell),
-        treated=data("row_treated", plan.rows.treated),
-        observed={name: _as_coded(f"row{name}", values) for name, values in plan.rows.observed.items()},
+    at = rows._replace(
+        cell=data("cell", rows.cell),
+        treated=data("treated", rows.treated),
+        observed={name: _as_coded(f"{prefix}{name}", values, dim) for name, values in rows.observed.items()},
     )
-    by_trait = row_probabilities(plan, parameters, predicted, rows, shared)
-    n = data("row_n", plan.rows.n)
+    return log_sum_exp(row_probabilities(plan, parameters, predicted, at, shared))
+
+
+def _count_respondents(name: str, log_p: Any, n: Any, dim: str) -> None:
+    """``n`` respondents of each log-probability ``log_p`` as an observed variable, (dim,)."""
 
     def logp(value: Any, log_probability: Any) -> Any:
         return value * log_probability
@@ -267,14 +292,13 @@ def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Pre
     def random(log_probability: Any, rng: Any = None, size: Any = None) -> Any:
         raise InputError("PyMC cannot draw what instruments observe: use bayes_listexp.simulate.draw_study instead.")
 
-    pm.CustomDist("observed", log_sum_exp(by_trait), logp=logp, random=random, observed=n, dims="pattern",
-                  signature="()->()", dtype="int64")
+    pm.CustomDist(name, log_p, logp=logp, random=random, observed=n, dims=dim, signature="()->()", dtype="int64")
 
 
-def _as_coded(name: str, values: np.ndarray) -> Any:
+def _as_coded(name: str, values: np.ndarray, dim: str) -> Any:
     """An instrument's coded column as a shared variable; `pm.Data` would refuse the NaN of those who were not asked."""
     shared = pytensor.shared(values, name, shape=(None,))
-    pm.modelcontext(None).register_data_var(shared, dims=("pattern",))
+    pm.modelcontext(None).register_data_var(shared, dims=(dim,))
     return shared
 
 

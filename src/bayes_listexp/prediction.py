@@ -16,7 +16,7 @@ from bayes_listexp import formulas
 from bayes_listexp.control_counts import shape_basis
 from bayes_listexp.formulas import Matrices
 from bayes_listexp.instrument import Rows, parameters_of
-from bayes_listexp.likelihood import RowTables, row_log_probabilities, state_probabilities
+from bayes_listexp.likelihood import RowTables, log_sum_exp, row_log_probabilities, state_probabilities
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
 
@@ -75,6 +75,14 @@ def row_probabilities(
         for instrument in plan.instruments
     ]
     return row_log_probabilities(states, tables, lapses, factors)
+
+
+def over_candidates(log_p: Any, candidate: Any, log_share: Any) -> Any:
+    """Log-probability of incomplete respondents, (..., pattern), from that of the observations they may stand for, (..., row).
+
+    ``candidate`` (pattern, candidate) are positions of rows, ``log_share`` the log of P(candidate | known covariates).
+    """
+    return log_sum_exp(pt.take(log_p, candidate, axis=-1) + log_share)
 
 
 def item_popularity(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> tuple[Any, Any]:

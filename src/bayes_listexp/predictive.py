@@ -11,7 +11,7 @@ import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from bayes_listexp.cells import ARMS
 from bayes_listexp.instrument import Rows
@@ -26,7 +26,8 @@ class Patterns(NamedTuple):
     """The distinct observations, and how many respondents each has: all shape (pattern,).
 
     Of a list alone they are the observed cell × arm × answer combinations; with instruments also what these observed.
-    ``arm`` is a position in :data:`bayes_listexp.cells.ARMS`; arm and answer are -1 without an answer to the list.
+    ``arm`` is a position in :data:`bayes_listexp.cells.ARMS`; arm and answer are -1 without an answer to the list. Respondents
+    who lack covariates that are modelled come last, with cell -1.
     """
 
     cell: np.ndarray
@@ -43,7 +44,23 @@ class Patterns(NamedTuple):
 
 
 def patterns(plan: Blueprint) -> Patterns:
-    """Observed patterns of a blueprint, in the order of cells, arms and answers."""
+    """Observed patterns of a blueprint, in the order of cells, arms and answers, then those of incomplete respondents."""
+    placed = _placed_patterns(plan)
+    if plan.cells.incomplete is None:
+        return placed
+    seen = plan.cells.incomplete.seen
+    observed = {name: np.concatenate([values, seen.observed[name]]) for name, values in placed.observed.items()}
+    return Patterns(
+        np.concatenate([placed.cell, seen.cell]),
+        np.concatenate([placed.arm, seen.arm]),
+        np.concatenate([placed.answer, seen.answer]),
+        np.concatenate([placed.n, seen.n]),
+        observed,
+    )
+
+
+def _placed_patterns(plan: Blueprint) -> Patterns:
+    """The patterns of those whose cell is known."""
     if plan.rows is not None:
         return Patterns(plan.rows.cell, plan.rows.arm, plan.rows.answer, plan.rows.n, plan.rows.observed)
     side_by_side = np.concatenate(list(plan.cells.answers.values()), axis=1)
@@ -69,6 +86,38 @@ def trait_given_answer(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """P(trait = 1 | all that was observed, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
     blocks = [expit(log_p[..., 1] - log_p[..., 0]) for log_p in _by_pattern(plan, posterior)]
     return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
+
+
+class Placement(NamedTuple):
+    """Where respondents are, or may be: position among the patterns and cell, (place,) each; one for each pattern whose cell is
+    known and one for each candidate of the others.
+    """
+
+    pattern: np.ndarray
+    cell: np.ndarray
+
+
+def placement(plan: Blueprint) -> Placement:
+    """The places of a blueprint's patterns, in their order."""
+    cell = _placed_patterns(plan).cell
+    some = plan.cells.incomplete
+    if some is None:
+        return Placement(np.arange(len(cell)), cell)
+    pattern = len(cell) + np.repeat(np.arange(len(some.n)), some.candidate.shape[1])
+    return Placement(np.concatenate([np.arange(len(cell)), pattern]), np.concatenate([cell, some.cell.ravel()]))
+
+
+def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """P(place | all that was observed) and P(place, trait = 1 | all that was observed), (some draws, place) each."""
+    for log_p, more in _by_row(plan, posterior):
+        having = expit(log_p[..., 1] - log_p[..., 0])
+        if plan.cells.incomplete is None:
+            yield np.ones_like(having), having
+            continue
+        log_joint = more[:, plan.cells.incomplete.candidate] + _log_share(plan)[..., None]
+        joint = np.exp(log_joint - log_joint.max(axis=(-2, -1), keepdims=True))
+        joint = (joint / joint.sum(axis=(-2, -1), keepdims=True)).reshape(len(joint), -1, 2)
+        yield np.concatenate([np.ones_like(having), joint.sum(axis=-1)], axis=1), np.concatenate([having, joint[..., 1]], axis=1)
 
 
 def trait_given_list(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
@@ -151,16 +200,37 @@ def of_population(
 
 def _by_pattern(plan: Blueprint, posterior: xr.Dataset) -> Iterator[np.ndarray]:
     """Log P(trait, all that was observed) of each pattern, (some draws, pattern, trait)."""
-    seen = patterns(plan)
+    for log_p, more in _by_row(plan, posterior):
+        if plan.cells.incomplete is None:
+            yield log_p
+        else:
+            mixed = logsumexp(more[:, plan.cells.incomplete.candidate] + _log_share(plan)[..., None], axis=-2)
+            yield np.concatenate([log_p, mixed], axis=1)
+
+
+def _log_share(plan: Blueprint) -> np.ndarray:
+    """Log P(candidate | known covariates) of the incomplete respondents, (pattern, candidate)."""
+    assert plan.cells.incomplete is not None
+    return np.log(plan.cells.incomplete.probability + SMALLEST)
+
+
+def _by_row(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
+    """Log P(trait, all that was observed | cell), (some draws, row, trait): of the patterns whose cell is known, and of the rows
+    that the others may stand for (none: of no rows).
+    """
+    seen, some = _placed_patterns(plan), plan.cells.incomplete
     rows = plan.rows or Rows(seen.cell, seen.arm, seen.answer, (seen.arm == 1) * 1.0, seen.n, seen.n, {})
-    tables = row_tables(plan.tables, rows, plan.J, plan.arms)
+    parts = [rows] if some is None else [rows, some.rows]
+    told = [(part, row_tables(plan.tables, part, plan.J, plan.arms)) for part in parts]
     at = points(plan, plan.cells.frame)
 
     def make(parameters: Mapping[str, Any]) -> list[Any]:
-        return [row_probabilities(plan, parameters, predict(plan, parameters, at), rows, tables)]
+        predicted = predict(plan, parameters, at)
+        return [row_probabilities(plan, parameters, predicted, part, tables) for part, tables in told]
 
-    for (log_p,) in evaluate(plan, posterior, make, len(rows.n) * (plan.J + 1) * 6):
-        yield log_p
+    numbers = sum(len(part.n) for part in parts) * (plan.J + 1) * 6 + (0 if some is None else some.candidate.size * 6)
+    for log_p, *more in evaluate(plan, posterior, make, numbers):
+        yield log_p, more[0] if more else log_p[:, :0]
 
 
 def _probabilities(plan: Blueprint, parameters: xr.Dataset) -> Iterator[tuple[np.ndarray, ...]]:

@@ -145,7 +145,8 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     frame = cells.frame
     if study.population is not None:
         known = [c for c in columns if c != study.item]
-        check_levels(study.complete(columns)[0], study.population, known)
+        for names in [[c] for c in known] if study.missing == "model" else [known]:
+            check_levels(study.complete(names)[0], study.population, names)
         frame = with_levels_of(frame, study.population)
     cells = cells._replace(frame=_drop_empty_levels(frame, study.population))
     return Blueprint(
@@ -316,16 +317,20 @@ def refuse_impossible(plan: Blueprint) -> None:
     ------
     InputError : naming how many there are and what the first of them said.
     """
-    if plan.rows is None:
-        return
-    tables = row_tables(plan.tables, plan.rows, plan.J, plan.arms)
-    impossible = ~possible_rows(tables, [possible_traits(instrument, plan.rows) for instrument in plan.instruments])
+    for rows in (plan.rows, None if plan.cells.incomplete is None else plan.cells.incomplete.seen):
+        if rows is not None and plan.instruments:
+            _refuse_rows(plan, rows)
+
+
+def _refuse_rows(plan: Blueprint, rows: Rows) -> None:
+    tables = row_tables(plan.tables, rows, plan.J, plan.arms)
+    impossible = ~possible_rows(tables, [possible_traits(instrument, rows) for instrument in plan.instruments])
     if impossible.any():
         first = int(np.flatnonzero(impossible)[0])
-        told = {name.removeprefix("_"): float(values[first]) for name, values in plan.rows.observed.items() if np.isfinite(values[first])}
-        arm = "none" if plan.rows.arm[first] < 0 else plan.arms[plan.rows.arm[first]]
+        told = {name.removeprefix("_"): float(values[first]) for name, values in rows.observed.items() if np.isfinite(values[first])}
+        arm = "none" if rows.arm[first] < 0 else plan.arms[rows.arm[first]]
         raise InputError(
-            f"{int(plan.rows.n[impossible].sum())} respondents said what nobody can say under this model, such as answer "
-            f"{plan.rows.answer[first]} ({arm} arm) with {told}: no trait explains both. Let the model explain them: lies = "
+            f"{int(rows.n[impossible].sum())} respondents said what nobody can say under this model, such as answer "
+            f"{rows.answer[first]} ({arm} arm) with {told}: no trait explains both. Let the model explain them: lies = "
             "'two_sided' for a direct question, or a response model with careless answers (response = 'careless')."
         )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_listexp.cells import Cells
+from bayes_listexp.cells import Cells, Incomplete
 from bayes_listexp.control_counts import family
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
@@ -75,7 +75,7 @@ def fact(tree: xr.DataTree, name: str) -> Any:
 
 
 def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dataset]:
-    """The groups ``cells``, ``report_tables`` and, with a population frame, ``population``."""
+    """The groups ``cells`` and ``report_tables``, and where there are such, ``rows``, ``incomplete`` and ``population``."""
     cells = _frame_dataset(plan.cells.frame, "cell")
     for arm, answers in plan.cells.answers.items():
         cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), answers)
@@ -87,9 +87,9 @@ def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dat
     tables |= {f"followed_{name}": (axes, table) for name, table in plan.tables.followed.items()}
     out = {"cells": cells, "report_tables": xr.Dataset(tables)}
     if plan.rows is not None:
-        columns = {f: ("pattern", getattr(plan.rows, f)) for f in Rows._fields if f != "observed"}
-        columns |= {f"observed{name}": ("pattern", values) for name, values in plan.rows.observed.items()}
-        out["rows"] = xr.Dataset(columns)
+        out["rows"] = _rows_dataset(plan.rows, "pattern")
+    if plan.cells.incomplete is not None:
+        out["incomplete"] = _incomplete_dataset(plan.cells.incomplete)
     return out if population is None else out | {"population": _frame_dataset(_as_read(population), "population_cell")}
 
 
@@ -106,6 +106,7 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
         pd.DataFrame(fact(tree, "exclusions")),
         stored["n_placebo"].to_numpy() if "n_placebo" in stored else None,
         stored["unlisted"].to_numpy(),
+        _incomplete(tree),
     )
     instruments = tuple(made(name, table) for name, table in fact(tree, "instruments").items())
     item = tree.attrs["item"] or None
@@ -133,12 +134,34 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
 
 
 def _rows(tree: xr.DataTree) -> Rows | None:
-    if "rows" not in tree.children:
-        return None
-    rows = tree["rows"].to_dataset()
+    return _dataset_rows(tree["rows"].to_dataset()) if "rows" in tree.children else None
+
+
+def _rows_dataset(rows: Rows, dim: str) -> xr.Dataset:
+    columns: dict[str, Any] = {f: (dim, getattr(rows, f)) for f in Rows._fields if f != "observed"}
+    return xr.Dataset(columns | {f"observed{name}": (dim, values) for name, values in rows.observed.items()})
+
+
+def _dataset_rows(rows: xr.Dataset) -> Rows:
     observed = {str(n).removeprefix("observed"): rows[n].to_numpy() for n in rows if str(n).startswith("observed")}
     plain_fields = {f: rows[f].to_numpy() for f in Rows._fields if f != "observed"}
     return Rows(observed=observed, **plain_fields)
+
+
+def _incomplete_dataset(incomplete: Incomplete) -> xr.Dataset:
+    """Respondents who lack covariates: the rows they may stand for as in ``rows``, and what else there is of their patterns."""
+    own: dict[str, Any] = {f"pattern_{name}": ("pattern", getattr(incomplete, name)) for name in ("n", "weight")}
+    own |= {name: (("pattern", "candidate"), getattr(incomplete, name)) for name in ("candidate", "probability")}
+    return _rows_dataset(incomplete.rows, "possible_row").assign(own)
+
+
+def _incomplete(tree: xr.DataTree) -> Incomplete | None:
+    if "incomplete" not in tree.children:
+        return None
+    stored = tree["incomplete"].to_dataset()
+    own = {name: stored[name].to_numpy() for name in ("candidate", "probability")}
+    own |= {name: stored[f"pattern_{name}"].to_numpy() for name in ("n", "weight")}
+    return Incomplete(rows=_dataset_rows(stored.drop_vars(["candidate", "probability"])), **own)
 
 
 def _plain_number(value: Any) -> Any:

@@ -199,7 +199,10 @@ def test_unknown_and_uncomputable_groups():
     gap = figures.support_by_group(values, table("sex", ["m", "f"], [0.4, np.nan]))
     assert "not available" in texts(figures.to_svg(gap, name="s"))
     with pytest.raises(InputError, match="not finite"):
-        figures.support_by_group(values.where(values["sex"] == "m"))
+        figures.support_by_group(values.where((values["sex"] == "m") | (values["draw"] > 0)))
+    alone = figures.support_by_group(values.where(values["sex"] == "m"))  # nobody is a woman here
+    assert "m" in texts(figures.to_svg(alone, name="s"))
+    assert "f" not in texts(figures.to_svg(alone, name="s"))
 
 
 def test_answers_predicted_from_counts_or_probabilities():

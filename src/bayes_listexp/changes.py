@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -218,19 +217,22 @@ def compare_changes(
 
 
 def wave_dates(waves: Sequence[str]) -> dict[str, date] | None:
-    """The day of each wave where every label is a date, else None: "2022-09-14", "2022-09" (its middle), or "2022" (1 July)."""
-    days = {wave: _day(wave) for wave in waves}
+    """The day of each wave where every label is a date, else None: "2022-09-14", or the middle of "2022-09", "2022-Q3", "2022"."""
+    days = {wave: read_day(wave) for wave in waves}
     known = {wave: day for wave, day in days.items() if day is not None}
     return known if waves and len(known) == len(days) else None
 
 
-def _day(label: str) -> date | None:
-    found = re.fullmatch(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", label.strip())
-    if not found:
+def read_day(label: str) -> date | None:
+    """A day, or the middle of a month, quarter or year, written as in :func:`wave_dates`; None if it is no date."""
+    if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?|-?Q[1-4])?", label):
         return None
-    year, month, day = int(found[1]), int(found[2] or 7), int(found[3] or (15 if found[2] else 1))
-    there = year > 0 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]
-    return date(year, month, day) if there else None
+    try:
+        period = pd.Period(label)
+    except ValueError:  # such as 30 February
+        return None
+    middle = period.start_time + (period.end_time - period.start_time) / 2
+    return date(middle.year, middle.month, middle.day)
 
 
 def _is_later(margin: Any, study: ListExperiment, wave: str) -> bool:

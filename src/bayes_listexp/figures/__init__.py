@@ -4,19 +4,25 @@ Rows that carry a posterior and a difference in means on one scale, with their n
 with matplotlib directly: arviz-plots composes one kind of mark for each row. The densities are ArviZ's.
 """
 
+from bayes_listexp.figures.choropleths import choropleth
 from bayes_listexp.figures.comparisons import published_support, robustness
+from bayes_listexp.figures.course import Printed, trajectory
+from bayes_listexp.figures.maps import tile_grid
 from bayes_listexp.figures.panels import answers_by_arm, prior_posterior
 from bayes_listexp.figures.style import to_png, to_svg
-from bayes_listexp.figures.survey import change_between_waves, list_and_direct, support_by_group, trajectory
+from bayes_listexp.figures.survey import change_between_waves, list_and_direct, support_by_group
 
 __all__ = [
+    "Printed",
     "answers_by_arm",
     "change_between_waves",
+    "choropleth",
     "list_and_direct",
     "prior_posterior",
     "published_support",
     "robustness",
     "support_by_group",
+    "tile_grid",
     "to_png",
     "to_svg",
     "trajectory",

@@ -82,7 +82,7 @@ class Scale(NamedTuple):
 class Key(NamedTuple):
     """One entry of the key: which mark, and what it means."""
 
-    mark: str  # "posterior", "interval", "dim", "printed", "impossible", or "" for words alone
+    mark: str  # "posterior", "interval", "dim", "printed", "impossible", "letter A", or "" for words alone
     text: str
 
 
@@ -147,7 +147,7 @@ def forest(
     on = canvas(top + body + 0.52)
     on.fig.set_label(alt)
     write_heading(on.page, above, below)
-    _write_key(on.page, key, heading(title, subtitle)[2])
+    write_key(on.page, key, heading(title, subtitle)[2])
     axes = _axes(on, scale, sizes, top, body)
     for row, y in zip(rows, tops, strict=True):
         _write_row(on.page, row, top + y, sizes)
@@ -184,7 +184,7 @@ def _tops(rows: Sequence[Row], sizes: Sizes, slab: float) -> tuple[list[float], 
     return tops, y
 
 
-def _write_key(page: Axes, key: Sequence[Key], top: float) -> None:
+def write_key(page: Axes, key: Sequence[Key], top: float) -> None:
     """Say what the marks mean, with the marks themselves."""
     for index, (mark, text) in enumerate(key):
         y = top + LINE * 1.15 * (index + 0.5)
@@ -198,6 +198,8 @@ def _write_key(page: Axes, key: Sequence[Key], top: float) -> None:
             page.plot([0.19], [y], "D", color="white", mec=DIM, mew=1.3, ms=4.8)
         elif mark == "printed":
             page.plot([0.19], [y], "x", color=INK, mew=1.8, ms=6)
+        elif mark.startswith("letter "):
+            page.text(0.19, y, mark.removeprefix("letter "), size=SMALL, color=GREY, weight="bold", ha="center", va="center_baseline")
         elif mark == "impossible":
             page.fill_between([0.02, 0.36], y - 0.06, y + 0.06, color=SHADE, ec=RULE, lw=0.6)
         page.text(0.46, y, text, size=SMALL, color=GREY, va="center_baseline")

@@ -1,13 +1,10 @@
-"""Figures of a survey's estimates: support by group, its change between waves, its course over the waves."""
+"""Figures of a survey's estimates: support by group, and its change between waves."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -26,20 +23,9 @@ from bayes_listexp.figures.forest import (
 )
 from bayes_listexp.figures.style import (
     DIM,
-    EDGE,
-    GREY,
     INK,
-    LINE,
     POSTERIOR,
-    RULE,
-    SMALL,
-    WIDTH,
-    canvas,
-    fitted,
-    heading,
-    panel,
     styled,
-    write_heading,
 )
 
 MODEL_KEY = Key("posterior", "model: posterior median, 50 % and 95 % interval")
@@ -78,8 +64,8 @@ def support_by_group(
     if along is not None and along not in by:
         raise InputError(f"along={along!r} is not a dim of the draws; they have {by}")
     order = [d for d in by if d != along] + ([along] if along else [])
-    groups = {levels: 100 * values for levels, values in _groups(draws, order)}
-    tables = _dim_rows(dim_table, order, list(groups))
+    groups = {levels: 100 * values for levels, values in group_draws(draws, order)}
+    tables = dim_rows(dim_table, order, list(groups))
     rows = [_support_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
     alt = _support_alt(list(groups), rows, order)
     marks = [m for r in rows for m in (r.posterior, r.dim) if m is not None]
@@ -107,7 +93,7 @@ def list_and_direct(
     """
     by = _by(draws["prevalence"])
     order = [d for d in by if d != along] + ([along] if along else [])
-    groups = {name: dict(_groups(100 * draws[name], order)) for name in ("prevalence", "direct", "sensitivity_bias")}
+    groups = {name: dict(group_draws(100 * draws[name], order)) for name in ("prevalence", "direct", "sensitivity_bias")}
     rows = {
         levels: _direct_row(levels, values, groups["direct"][levels], groups["sensitivity_bias"][levels], len(groups["direct"]))
         for levels, values in groups["prevalence"].items()
@@ -143,8 +129,8 @@ def change_between_waves(
     has no draws.
     """
     by = _by(draws)
-    groups = {levels: 100 * values for levels, values in _groups(draws, by)}
-    tables = _dim_rows(dim_table, by, list(groups))
+    groups = {levels: 100 * values for levels, values in group_draws(draws, by)}
+    tables = dim_rows(dim_table, by, list(groups))
     rows = [_change_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
     falls = [float((values < 0).mean()) for values in groups.values()]
     sides = ("fell", "rose") if by else (f"fell: {probability_words(falls[0])}", f"rose: {probability_words(1 - falls[0])}")
@@ -161,58 +147,6 @@ def change_between_waves(
     return forest(arranged, scale, key=key, title=title, subtitle=subtitle, alt=alt, slab=SLAB if by else 0.9)
 
 
-@styled
-def trajectory(
-    draws: xr.DataArray,
-    dim_table: pd.DataFrame | None = None,
-    *,
-    wave: str = "wave",
-    dates: Mapping[str, date] | None = None,
-    events: Sequence[tuple[date, str]] = (),
-    title: str = "",
-    subtitle: str = "",
-    label: str = "Support, %",
-) -> Figure:
-    """Support over the waves: medians joined by a line, 50 % and 95 % intervals, differences in means
-    beside them.
-
-    `draws` has dims (chain, draw, wave) in 0-1 units, in the order of time. With `dates` (wave to day) the
-    waves stand where they lie in time and `events` (day, words) are marked; without, they are equally
-    spaced. Raises `InputError` when a wave has no date, when events come without dates, or a draw is not
-    finite.
-    """
-    names = [str(level) for level in draws[wave].values]
-    if events and dates is None:
-        raise InputError("events can only be placed when the waves have dates; pass dates={wave: date}")
-    if missing := [name for name in names if dates is not None and name not in dates]:
-        raise InputError(f"no date for wave {', '.join(missing)}; add it to dates")
-    places = [float(date2num(dates[n])) if dates else float(i) for i, n in enumerate(names)]
-    groups = dict(_groups(draws, [wave]))
-    marks = [mark_of_draws(100 * groups[(name,)]) for name in names]
-    tables = _dim_rows(dim_table, [wave], list(groups))
-    dims = [dim_mark(tables[(name,)]) if (name,) in tables else None for name in names]
-    above, below, top = heading(title, subtitle)
-    lines = [fitted(words, 1.5, SMALL) for _, words in events]
-    top += LINE * max((len(part) for part in lines), default=0) + LINE * 3.6
-    on = canvas(top + 2.9)
-    write_heading(on.page, above, below)
-    axes = panel(on, 0.4, top, WIDTH - 0.5, 2.4)
-    span = max(places) - min(places) or 1.0
-    stops = places + [float(date2num(day)) for day, _ in events]
-    axes.set(xlim=(min(stops) - 0.25 * span, max(stops) + 0.25 * span))
-    _draw_course(axes, places, marks, dims, span)
-    _finish_course(axes, places, names, [m for m in [*marks, *dims] if m], label)
-    for (day, _), words in zip(events, lines, strict=True):
-        axes.axvline(date2num(day), color=GREY, lw=0.8, ls=":", zorder=1)
-        axes.annotate("\n".join(words), (date2num(day), 1.11), xycoords=axes.get_xaxis_transform(),
-                      size=SMALL, color=GREY, ha="center", va="bottom")  # fmt: skip
-    _course_key(on.page, heading(title, subtitle)[2], bool(tables))
-    on.fig.set_label(
-        "Support over the waves. " + " ".join(f"{n}: {percent_words(m)}." for n, m in zip(names, marks, strict=True))
-    )
-    return on.fig
-
-
 def probability_words(value: float) -> str:
     """A probability as whole percent; never 0 or 100 % for what draws cannot rule out."""
     if value < 0.005:
@@ -224,19 +158,21 @@ def _by(draws: xr.DataArray) -> list[str]:
     return [str(d) for d in draws.dims if d not in ("chain", "draw")]
 
 
-def _groups(draws: xr.DataArray, by: list[str]) -> Iterator[tuple[Levels, NDArray[np.float64]]]:
-    """The draws of each group, flat, with the group's levels as text."""
+def group_draws(draws: xr.DataArray, by: list[str]) -> Iterator[tuple[Levels, NDArray[np.float64]]]:
+    """The draws of each group, flat, with the group's levels as text; a group without any draw (nobody is in it) is left out."""
     stacked = draws.transpose(..., *by)
     levels: list[list[Hashable]] = [list(draws[d].values) for d in by]
     for index in np.ndindex(*(len(part) for part in levels)):
         name = tuple(str(part[i]) for part, i in zip(levels, index, strict=True))
         values = np.asarray(stacked.values[(..., *index)], dtype=float).ravel()
+        if np.isnan(values).all() and by:
+            continue
         if not np.isfinite(values).all():
             raise InputError(f"{int((~np.isfinite(values)).sum())} draws of group {name} are not finite")
         yield name, values
 
 
-def _dim_rows(table: pd.DataFrame | None, by: list[str], known: list[Levels]) -> dict[Levels, pd.Series]:
+def dim_rows(table: pd.DataFrame | None, by: list[str], known: list[Levels]) -> dict[Levels, pd.Series]:
     """The rows of a difference-in-means table by their group's levels."""
     if table is None:
         return {}
@@ -318,38 +254,3 @@ def _support_alt(groups: list[Levels], rows: list[Row], by: list[str]) -> str:
         ends = sorted(range(len(rows)), key=lambda i: _median(rows[i]))
         said = [f"{len(rows)} groups, from {said[ends[0]]}, to {said[ends[-1]]}"]
     return (f"Support by {' and '.join(by)}. " if by else "Support. ") + "; ".join(said) + "."
-
-
-def _draw_course(axes: Axes, places: list[float], marks: list[Mark], dims: list[Mark | None], span: float) -> None:
-    """Intervals, medians joined by a line, and the differences in means a little to the right."""
-    axes.plot(places, [m.point for m in marks], color=POSTERIOR, lw=1, alpha=0.5, zorder=2)
-    for x, mark, dim in zip(places, marks, dims, strict=True):
-        axes.plot([x, x], [mark.lower, mark.upper], color=POSTERIOR, lw=1.2, zorder=3)
-        axes.plot([x, x], mark.inner or (mark.lower, mark.upper), color=POSTERIOR, lw=4, zorder=3)
-        axes.plot([x], [mark.point], "o", color="white", mec=POSTERIOR, mew=1.6, ms=6, zorder=4)
-        highest = mark.upper
-        if dim is not None:
-            beside, highest = x + 0.03 * span, max(mark.upper, dim.upper)
-            axes.plot([beside, beside], [dim.lower, dim.upper], color=DIM, lw=1.2, ls=(0, (3, 1.5)), zorder=3)
-            axes.plot([beside], [dim.point], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=4)
-        axes.annotate(percent_words(mark), (x, highest), (0, 5), textcoords="offset points", size=SMALL,
-                      color=POSTERIOR, ha="center", zorder=6)  # fmt: skip
-
-
-def _finish_course(axes: Axes, places: list[float], names: list[str], marks: list[Mark], label: str) -> None:
-    """Percent upwards, the waves below."""
-    scale = percent_scale(marks, label)
-    axes.set(ylim=scale.ends, yticks=scale.ticks, xticks=places, ylabel="")
-    axes.set_xticklabels(["\n".join(fitted(name, 1.3)) for name in names])
-    axes.text(0, 1.04, label, transform=axes.transAxes, size=SMALL, color=GREY, ha="left", va="bottom")
-    axes.tick_params(length=0)
-    for tick in scale.ticks:
-        axes.axhline(tick, color=INK if tick == 0 else RULE, lw=0.7, zorder=0)
-    axes.spines["bottom"].set_visible(False)
-
-
-def _course_key(page: Axes, top: float, with_dim: bool) -> None:
-    """The two marks in words, in their colours."""
-    page.text(EDGE, top + LINE / 2, MODEL_KEY.text, size=SMALL, color=POSTERIOR, va="center")
-    if with_dim:
-        page.text(EDGE, top + LINE * 1.6, DIM_KEY.text, size=SMALL, color=DIM, va="center")

@@ -16,17 +16,30 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING_LEVEL
 from bayes_listexp.formulas import conform
 from bayes_listexp.instrument import estimates_of, labels_of, parts_of
-from bayes_listexp.population import COUNT, average, check_frame, grouping
+from bayes_listexp.population import (
+    COUNT,
+    PopulationFrame,
+    as_frame,
+    average,
+    check_wave,
+    drawn_counts,
+    grouping,
+    sum_by,
+)
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
+CELL = "_cell"
 ABSENT = "absent"
 """The coordinate that says why a group has no change."""
 
-type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | None
+type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | PopulationFrame | None
 
 
 class Target(NamedTuple):
-    """Whom an estimate is about: rows of covariates, how many people each stands for (row,), and the name of it."""
+    """Whom an estimate is about: rows of covariates, how many people each stands for, and the name of it.
+
+    ``mass`` is (row,), or (sample, row) where the population is estimated: then each draw of the posterior has its own.
+    """
 
     frame: pd.DataFrame
     mass: np.ndarray
@@ -41,7 +54,9 @@ def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: P
     does not look at their answers); with "weights", the same with survey weights; with a frame, the population (poststratified)
     prevalence, the mean over its cells weighted by ``N`` (Park, Gelman & Bafumi 2004). :func:`realised_prevalence` is the
     third. ``population`` None is the frame stored with the fit, else the sample. A frame without the wave column counts
-    for every wave, and without ``by`` the wave the waves count equally.
+    for every wave, and without ``by`` the wave the waves count equally. Where a :class:`bayes_listexp.PopulationFrame` says how
+    many people its counts rest on, each posterior draw averages over its own draw of the cells' shares, the same in every wave
+    (if the frame is not by wave), for every group and in every call with this fit.
 
     Raises
     ------
@@ -173,10 +188,12 @@ def observed_by(
     target = target_population(tree, plan, population)
     _known(target, by)
     chunks: dict[str, list[np.ndarray]] = {}
-    index = None
+    index, done = None, 0
     for chances, told in predictive.of_population(plan, tree["posterior"].to_dataset(), target.frame, instrument):
+        part = _of_draws(target, done, len(chances))
+        done += len(chances)
         for name, values in parts_of(known[instrument], chances, told).items():
-            averaged, index = _averaged(values, target, by)
+            averaged, index = _averaged(values, part, by)
             chunks.setdefault(name, []).append(averaged)
     estimates = estimates_of(known[instrument], {name: np.concatenate(values) for name, values in chunks.items()})
     labels = labels_of(known[instrument], estimates)
@@ -218,16 +235,16 @@ def summarise(draws: xr.DataArray, *, probability: float = 0.95) -> pd.DataFrame
 
 def target_population(tree: xr.DataTree, plan: Blueprint, population: Population) -> Target:
     """Resolve ``population`` (see :func:`prevalence`) to rows and masses at the levels of the model."""
-    if isinstance(population, pd.DataFrame):
-        return _frame_target(check_frame(population), plan, tree.attrs["wave"])
-    kept = stored.population_of(tree)
+    if isinstance(population, (pd.DataFrame, PopulationFrame)):
+        return _frame_target(as_frame(population), plan, tree)
+    kept = stored.population_frame_of(tree)
     choice = population or ("sample" if kept is None else "frame")
     if choice == "sample":
         return _every_item(plan, Target(plan.cells.frame, plan.cells.n.astype(float), "sample"))
     if choice == "weights" and tree.attrs["weighted"]:
         return _every_item(plan, Target(plan.cells.frame, plan.cells.weight, "weighted sample"))
     if choice == "frame" and kept is not None:
-        return _frame_target(kept, plan, tree.attrs["wave"])
+        return _frame_target(kept, plan, tree)
     reasons = {"weights": "the study has no survey weights",
                "frame": "no population frame was stored with the fit; give one"}
     raise InputError(f"population = '{choice}': {reasons.get(choice, 'say sample, weights or frame, or give a frame')}.")
@@ -257,15 +274,24 @@ def _with_item_seen(plan: Blueprint, draws: xr.DataArray) -> xr.DataArray:
     return draws if plan.item is None else draws.isel(pattern=(draws["arm"] == "treatment").to_numpy())
 
 
-def _frame_target(frame: pd.DataFrame, plan: Blueprint, wave: str) -> Target:
-    like = plan.cells.frame
+def _frame_target(population: PopulationFrame, plan: Blueprint, tree: xr.DataTree) -> Target:
+    like, wave, posterior = plan.cells.frame, tree.attrs["wave"] or None, tree["posterior"]
+    check_wave(population, wave)
+    counts = drawn_counts(population, wave, posterior.sizes["chain"] * posterior.sizes["draw"], int(tree.attrs["run_sha256"][:12], 16))
+    cell = range(len(population.cells))
+    frame = population.cells.drop(columns=COUNT).assign(**{CELL: cell})
     for column in (wave, plan.item):
         if column and column not in frame.columns:
             frame = frame.merge(pd.DataFrame({column: list(like[column].cat.categories)}), how="cross")
     needed = [c for c in like.columns if c in frame.columns or any(c in d.like.columns for d in plan.designs.values())]
-    extra = frame[[c for c in frame.columns if c not in like.columns and c != COUNT]]
+    extra = frame[[c for c in frame.columns if c not in like.columns and c != CELL]]
     rows = pd.concat([conform(frame, like[needed]), extra], axis=1)
-    return Target(rows.reset_index(drop=True), frame[COUNT].to_numpy(dtype=float), "population frame")
+    return Target(rows.reset_index(drop=True), counts[..., frame[CELL].to_numpy()], "population frame")
+
+
+def _of_draws(target: Target, first: int, size: int) -> Target:
+    """The target as ``size`` draws from the ``first`` on have it."""
+    return target if target.mass.ndim == 1 else target._replace(mass=target.mass[first : first + size])
 
 
 def _plan(tree: xr.DataTree) -> Blueprint:
@@ -312,7 +338,7 @@ def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]
 def _averaged(draws: np.ndarray, target: Target, by: list[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
     """Mass-weighted averages over the rows of each group, (draw, group), and the groups (None: everybody is one)."""
     if not by:
-        return (draws @ (target.mass / target.mass.sum()))[:, None], None
+        return ((draws * target.mass).sum(axis=1) / target.mass.sum(axis=-1))[:, None], None
     return average(draws, target.frame, target.mass, by)
 
 
@@ -368,15 +394,11 @@ def _wave(tree: xr.DataTree, plan: Blueprint, first: str, second: str) -> str:
 def _matched(target: Target, wave: str, waves: tuple[str, str]) -> tuple[pd.DataFrame, list[np.ndarray]]:
     """The distinct rows without the wave, and their mass in each of two waves."""
     others = [c for c in target.frame.columns if c != wave]
-    table = target.frame.assign(_mass=target.mass)
-    if not others:
-        masses = [np.array([table.loc[table[wave] == w, "_mass"].sum()]) for w in waves]
-        return pd.DataFrame(index=[0]), masses
-    codes = table.groupby(others, observed=True, sort=True, dropna=False).ngroup().to_numpy()
+    table = target.frame
+    codes = (table.groupby(others, observed=True, sort=True, dropna=False).ngroup().to_numpy() if others
+             else np.zeros(len(table), dtype="int64"))
     rows = table.assign(_code=codes).drop_duplicates("_code").sort_values("_code")[others].reset_index(drop=True)
-    masses = [np.bincount(codes, weights=np.where(table[wave] == w, table["_mass"], 0.0), minlength=len(rows))
-              for w in waves]
-    return rows, masses
+    return rows, [sum_by(np.where(table[wave] == w, target.mass, 0.0), codes, len(rows)) for w in waves]
 
 
 def _with_absences(
@@ -386,7 +408,7 @@ def _with_absences(
     if not by:
         return out
     codes, index = grouping(rows, by)
-    there = np.array([np.bincount(codes, weights=mass, minlength=len(index)) > 0 for mass in masses])
+    there = np.array([np.atleast_2d(sum_by(mass, codes, len(index)) > 0).all(axis=0) for mass in masses])
     if there.all() and len(index) == np.prod([out.sizes[column] for column in by]):
         return out
     known = dict(zip(index, there.T, strict=True))
@@ -403,6 +425,7 @@ def _with_absences(
 def _shares(rows: pd.DataFrame, mass: np.ndarray, by: list[str]) -> np.ndarray:
     """Each row's share of its group's mass; NaN in a group that one wave does not have."""
     if not by:
-        return mass / mass.sum()
-    totals = pd.Series(mass).groupby([rows[name] for name in by], observed=True).transform("sum").to_numpy()
-    return np.divide(mass, totals, out=np.full(len(mass), np.nan), where=totals > 0)
+        return mass / mass.sum(axis=-1, keepdims=True)
+    codes, index = grouping(rows, by)
+    totals = sum_by(mass, codes, len(index))[..., codes]
+    return np.divide(mass, totals, out=np.full(mass.shape, np.nan), where=totals > 0)

@@ -106,7 +106,7 @@ def assemble(
     if draws is not None:
         nodes |= _posterior(plan, model, draws, seed)
     nodes["observed_data"] = predictive.observed_answers(plan)
-    nodes |= stored.groups(plan, study.population)
+    nodes |= stored.groups(plan, study.population_frame)
     tree = xr.DataTree.from_dict(nodes)
     tree.attrs = stored.attributes(study, plan, arguments)
     return tree

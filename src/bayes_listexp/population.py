@@ -172,7 +172,7 @@ def check_wave(frame: PopulationFrame, wave: str | None) -> None:
                          "in the study (wave=).")
 
 
-def masses(frame: PopulationFrame, wave: str | None, draws: int, seed: int) -> np.ndarray:
+def drawn_counts(frame: PopulationFrame, wave: str | None, draws: int, seed: int) -> np.ndarray:
     """People per cell: (cell,) as counted if exact, else (draw, cell) with shares drawn from Dirichlet(n N / sum N).
 
     Where the frame has the column ``wave``, shares are drawn within each wave, whose number of people stays as it is. With one

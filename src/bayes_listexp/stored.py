@@ -21,6 +21,7 @@ from bayes_listexp.instrument import Rows
 from bayes_listexp.instruments import described as plain
 from bayes_listexp.instruments import made
 from bayes_listexp.likelihood import ReportTables
+from bayes_listexp.population import PopulationFrame
 from bayes_listexp.priors import parse_prior
 from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas
 
@@ -74,7 +75,7 @@ def fact(tree: xr.DataTree, name: str) -> Any:
     return json.loads(tree.attrs[name])
 
 
-def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dataset]:
+def groups(plan: Blueprint, population: PopulationFrame | None) -> dict[str, xr.Dataset]:
     """The groups ``cells`` and ``report_tables``, and where there are such, ``rows``, ``incomplete`` and ``population``."""
     cells = _frame_dataset(plan.cells.frame, "cell")
     for arm, answers in plan.cells.answers.items():
@@ -90,7 +91,7 @@ def groups(plan: Blueprint, population: pd.DataFrame | None) -> dict[str, xr.Dat
         out["rows"] = _rows_dataset(plan.rows, "pattern")
     if plan.cells.incomplete is not None:
         out["incomplete"] = _incomplete_dataset(plan.cells.incomplete)
-    return out if population is None else out | {"population": _frame_dataset(_as_read(population), "population_cell")}
+    return out if population is None else out | {"population": _population_dataset(population)}
 
 
 def blueprint_of(tree: xr.DataTree) -> Blueprint:
@@ -172,8 +173,34 @@ def _plain_number(value: Any) -> Any:
 
 
 def population_of(tree: xr.DataTree) -> pd.DataFrame | None:
-    """The population frame stored with a fit, or None."""
-    return _dataset_frame(tree["population"].to_dataset()) if "population" in tree.children else None
+    """The cells of the population frame stored with a fit, with their number of people ``N``, or None."""
+    frame = population_frame_of(tree)
+    return None if frame is None else frame.cells
+
+
+def population_frame_of(tree: xr.DataTree) -> PopulationFrame | None:
+    """The population frame stored with a fit, with how sure it is, or None."""
+    if "population" not in tree.children:
+        return None
+    stored = tree["population"].to_dataset()
+    told = stored.attrs
+    return PopulationFrame(
+        _dataset_frame(stored),
+        json.loads(told.get("n", "null")),
+        told.get("source", "a table of cells"),
+        told.get("wave") or None,
+        tuple(json.loads(told.get("methods", "[]"))),
+    )
+
+
+def _population_dataset(population: PopulationFrame) -> xr.Dataset:
+    n = dict(population.n) if isinstance(population.n, Mapping) else population.n
+    return _frame_dataset(_as_read(population.cells), "population_cell").assign_attrs(
+        n=json.dumps(n, default=_plain_number),
+        source=population.source,
+        wave=population.wave or "",
+        methods=json.dumps(population.methods),
+    )
 
 
 def _as_read(frame: pd.DataFrame) -> pd.DataFrame:

@@ -138,15 +138,22 @@ def tabulate(table: pd.DataFrame, columns: Sequence[str], J: int, exclusions: pd
     return Cells(frame, counted(0), counted(1), weight, exclusions, placebo, unlisted)
 
 
-def tabulate_rows(table: pd.DataFrame, columns: Sequence[str], observed: Sequence[str]) -> Rows:
-    """Distinct observations of a study's table: cell by ``columns``, arm, answer and the coded columns ``observed``."""
+def number_observations(
+    table: pd.DataFrame, columns: Sequence[str], observed: Sequence[str]
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """The distinct observations in order, which of them each row is (row,), and these rows: those of ``table`` with somebody."""
     _, codes = by_columns(table, columns)
     someone = (table["_n"] > 0).to_numpy()
     table, codes = table[someone], codes[someone]
     keyed = table[["_answer", "_treated", *observed]].assign(_cell=codes, _arm=arm_of(table))
     keys = ["_cell", "_arm", "_answer", "_treated", *observed]
     groups = keyed.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
-    first = keyed.assign(_group=groups).drop_duplicates("_group").sort_values("_group")
+    return keyed.assign(_group=groups).drop_duplicates("_group").sort_values("_group"), groups, table
+
+
+def tabulate_rows(table: pd.DataFrame, columns: Sequence[str], observed: Sequence[str]) -> Rows:
+    """Distinct observations of a study's table: cell by ``columns``, arm, answer and the coded columns ``observed``."""
+    first, groups, table = number_observations(table, columns, observed)
     size = len(first)
     n = np.bincount(groups, weights=table["_n"], minlength=size).astype("int64")
     weight = np.bincount(groups, weights=table["_weight"], minlength=size)

@@ -19,6 +19,7 @@ from bayes_listexp.figures.map_scale import (
     draw_empty_key,
     ink_on,
     label_of,
+    legend_height,
     map_alt,
     marks_by_region,
     number_words,
@@ -42,8 +43,7 @@ from bayes_listexp.figures.style import (
 from bayes_listexp.geography import Polygons, Ring, polygons_of, projected, refuse_unplaced, ring_area
 
 ROOM = WIDTH - 2 * EDGE
-LEGEND = 0.62  # inches
-BETWEEN = 0.14
+BETWEEN = 0.14  # inches
 DETAIL = 0.006  # inches: finer than this a border is not drawn
 NUMBER = 7.0  # points
 HIGHEST = 1.3  # widths
@@ -98,12 +98,13 @@ def choropleth(
     spots = _spots(paper[0].shapes, _longest_numbers(marks, change))
     lines = _list_of_others(marks, spots, change)
     above, below, top = heading(title, subtitle)
-    begin = top + LEGEND + (0.2 if empty else 0)
+    words = label_of(label, change)
+    begin = top + legend_height(words) + (0.2 if empty else 0)
     places, foot = _places(begin, list(marks), paper)
     on = canvas(foot + LINE * len(lines) + 0.1)
     write_heading(on.page, above, below)
-    draw_colour_bar(on.page, EDGE, top, scales[0], f"{label_of(label, change)}, posterior median")
-    draw_colour_bar(on.page, EDGE + (ROOM + BETWEEN) / 2, top, scales[1], "Width of the 95 % interval, points")
+    draw_colour_bar(on.page, EDGE, top, scales[0], words)
+    draw_colour_bar(on.page, EDGE + (ROOM + BETWEEN) / 2, top, scales[1], ["Width of the 95 % interval, points"])
     if empty:
         draw_empty_key(on.page, EDGE, begin - 0.2)
     for (wave, measure), (left, down) in places.items():
@@ -186,7 +187,7 @@ def _spot(path: Path, above: list[Path], width: float) -> tuple[float, float] | 
         return None
     middle = points.mean(axis=0)
     points = points[np.argsort(((points - middle) ** 2).sum(axis=1), kind="stable")]
-    edge = np.array([(x, y) for x in np.linspace(-0.5, 0.5, 5) for y in (-0.5, 0, 0.5)]) * [width + 0.03, 0.1]
+    edge = np.array([(x, y) for x in np.linspace(-0.5, 0.5, 7) for y in np.linspace(-0.5, 0.5, 5)]) * [width + 0.04, 0.11]
     boxes = points[:, None, :] + edge
     free = path.contains_points(boxes.reshape(-1, 2))
     for other in above:

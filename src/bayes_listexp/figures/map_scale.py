@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.figures.forest import Mark, mark_of_draws, percent_words
-from bayes_listexp.figures.style import GREY, INK, LINE, RULE, SMALL, Canvas, panel
+from bayes_listexp.figures.style import GREY, INK, LINE, RULE, SMALL, WIDTH, Canvas, fitted, panel
 
 # Lightness falls steadily along a sequential scale, so that it reads in grey and with any colour vision; the two arms of the
 # diverging one are orange and blue, the pair that colour-blind readers tell apart, and its numbers carry their sign.
@@ -95,9 +95,14 @@ def number_words(value: float, signed: bool) -> str:
     return "0" if text in ("\N{MINUS SIGN}0", "+0") else text
 
 
-def label_of(label: str, change: bool) -> str:
-    """What the colours are, where the caller does not say."""
-    return label or ("Change in support, percentage points" if change else "Support, %")
+def label_of(label: str, change: bool) -> list[str]:
+    """What the colours are, in lines as wide as half the page; in general terms where the caller does not say."""
+    return fitted(label or ("Change in support, percentage points" if change else "Support, %"), WIDTH / 2 - 0.1, SMALL)
+
+
+def legend_height(label: list[str]) -> float:
+    """Inches from the top of a legend with such a label to the map below it."""
+    return 0.62 + LINE * (len(label) - 1)
 
 
 def plane(on: Canvas, left: float, top: float, width: float, height: float) -> Axes:
@@ -108,10 +113,11 @@ def plane(on: Canvas, left: float, top: float, width: float, height: float) -> A
     return axes
 
 
-def draw_colour_bar(page: Axes, left: float, top: float, scale: ColourScale, label: str, width: float = 1.9) -> None:
+def draw_colour_bar(page: Axes, left: float, top: float, scale: ColourScale, label: list[str], width: float = 1.9) -> None:
     """A label, the scale of colours and its numbers below one another; inches from the upper left corner of the page."""
-    page.text(left, top, label, size=SMALL, color=INK, va="top")
-    left, top = left + 0.12, top + LINE + 0.02
+    for number, line in enumerate(label):
+        page.text(left, top + LINE * number, line, size=SMALL, color=INK, va="top")
+    left, top = left + 0.12, top + LINE * len(label) + 0.02
     steps = np.linspace(0, 1, 49)
     for begin, end in zip(steps[:-1], steps[1:], strict=True):
         value = scale.low + (begin + end) / 2 * (scale.high - scale.low)
@@ -144,7 +150,7 @@ def draw_interval(
     if low < 0:
         axes.plot([left + width / 2] * 2, [y - 0.04, y + 0.04], color=ink, lw=0.7)
     axes.plot([at[0], at[2]], [y, y], color=ink, lw=3.2)
-    axes.plot(at[1:2] * 2, [y - 0.024, y + 0.024], color=ground, lw=1.1)
+    axes.plot(at[1:2] * 2, [y - 0.024, y + 0.024], color=ground, lw=0.9)
 
 
 def draw_empty_key(page: Axes, left: float, top: float) -> None:

@@ -19,6 +19,7 @@ from bayes_listexp.figures.map_scale import (
     draw_interval,
     ink_on,
     label_of,
+    legend_height,
     map_alt,
     marks_by_region,
     number_words,
@@ -46,7 +47,6 @@ ROOMY = 0.6  # inches: a tile as wide as this has room for its name and its inte
 TINY = 0.33  # narrower than this two maps do not stand side by side
 NAME = 7.2  # points
 NO_BREAK = "\N{NO-BREAK SPACE}"
-LEGEND = 0.62  # inches
 
 
 class Grid(NamedTuple):
@@ -95,15 +95,17 @@ def tile_grid(
     signs = _signs(places, grid)
     scale, ends = scale_of(marks, change), bar_ends(marks, change)
     above, below, top = heading(title, subtitle)
+    words = label_of(label, change)
+    begin = top + legend_height(words)
     key = fitted(_key(signs), WIDTH - 2 * EDGE, SMALL)
-    each = grid.rows * grid.height + (0.3 if along else 0.05)
-    foot = top + LEGEND + each * -(-len(marks) // grid.across)
+    each = grid.rows * grid.height + (0.34 if along else 0.05)
+    foot = begin + each * -(-len(marks) // grid.across)
     on = canvas(foot + LINE * len(key) + (0.12 if key else 0.02))
     write_heading(on.page, above, below)
-    _legend(on.page, top, scale, label_of(label, change), ends, bool(empty))
+    _legend(on.page, top, scale, words, ends, bool(empty))
     for number, (wave, values) in enumerate(marks.items()):
         left = EDGE + number % grid.across * (WIDTH / grid.across)
-        down = top + LEGEND + number // grid.across * each
+        down = begin + number // grid.across * each
         on.page.text(left, down + 0.02, wave, weight="bold", va="top")
         axes = plane(on, left, down + each - grid.rows * grid.height, grid.columns * grid.pitch, grid.rows * grid.height)
         for name, row, column in zip(places.index, places["row"], places["column"], strict=True):
@@ -114,7 +116,7 @@ def tile_grid(
     return on.fig
 
 
-def _legend(page: Axes, top: float, scale: ColourScale, label: str, ends: tuple[float, float], empty: bool) -> None:
+def _legend(page: Axes, top: float, scale: ColourScale, label: list[str], ends: tuple[float, float], empty: bool) -> None:
     """What the colour, the line at the foot of a tile and an empty tile mean."""
     draw_colour_bar(page, EDGE, top, scale, label)
     left = 2.55

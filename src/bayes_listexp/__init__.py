@@ -33,6 +33,8 @@ _HOMES = {
     "placebo_tests": "list_and_direct",
     "design_checks": "checks",
     "fit_checks": "checks",
+    "frame_against_sample": "representation",
+    "cells_outside_frame": "representation",
     "DirectQuestion": "instruments.direct",
     "SecondList": "instruments.second_list",
     "ItemAnswers": "instruments.item_answers",

@@ -21,6 +21,7 @@ from bayes_listexp.instruments.direct import YES
 from bayes_listexp.instruments.outcome import Outcome
 from bayes_listexp.list_and_direct import asked_both, placebo_tests
 from bayes_listexp.predictive import answers_by_arm
+from bayes_listexp.representation import cells_outside_frame, frame_against_sample
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
@@ -45,16 +46,17 @@ def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list
 
     Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Each direct question that was
     asked of people with a list adds its placebo tests and the count of answers that contradict each other. Without a control arm
-    there is nothing to compare, and one record that says so.
+    there is nothing to compare, and one record that says so. With a population frame the sample is compared with it.
     """
+    represented = [] if study.population is None else [population(study)]
     if study.listed["_treated"].all():
-        return [_one_list(study)]
+        return [_one_list(study), *represented]
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
     if any(study.table[name].isna().any() for name in covariates):
         checks.insert(1, missing_covariates(study, covariates))
     for name in asked_both(study) if study.item is None else ():
         checks += [*placebo_direct(study, instrument=name), contradictions(study, instrument=name)]
-    return checks + ([balance(study, covariates)] if covariates else [])
+    return [*checks, *([balance(study, covariates)] if covariates else []), *represented]
 
 
 def _one_list(study: ListExperiment) -> Check:
@@ -167,6 +169,33 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
     text = (f"The arms differ in {', '.join(unbalanced)} (chi-squared tests, Holm-adjusted for {len(table)} tests)." if unbalanced else
             f"The arms do not differ in {', '.join(table['covariate'])} (chi-squared tests, smallest Holm-adjusted p = {worst:.2g}).")
     return Check("balance", question, not unbalanced, worst, table, text)
+
+
+def population(study: ListExperiment) -> Check:
+    """Where the sample departs most from its population frame, and whether the frame has everybody who was asked.
+
+    Departures in shares are for information (estimates for the population allow for them); respondents in cells that have nobody
+    in the frame fail the check. The number is the largest difference in shares, 0-1.
+
+    Raises
+    ------
+    InputError : the study has no population frame.
+    """
+    question = "Does the sample look like the population, and does the frame have everybody who was asked?"
+    table, outside = frame_against_sample(study), cells_outside_frame(study)
+    if table.empty:
+        return Check("population", question, None, None, table, "The frame shares no column with the study to compare them by.")
+    gaps = (table["sample"] - table["population"]).abs()
+    row = table.loc[gaps.idxmax()]
+    wave = f" in wave {row[study.wave]}" if study.wave in table.columns else ""
+    weighted = f" ({row['weighted']:.1%} with weights)" if "weighted" in table.columns else ""
+    text = (f"The sample departs most in {row['column']}: {row['level']} is {row['sample']:.1%} of the respondents{weighted}{wave} and "
+            f"{row['population']:.1%} of the population.")
+    if len(outside):
+        first = ", ".join(f"{name} = {outside[name].iloc[0]}" for name in outside.columns if name != "n")
+        text += (f" {int(outside['n'].sum()):,} respondents are in {len(outside)} cells that have nobody in the frame, such as {first}: "
+                 "estimates for the population do not count people like them.")
+    return Check("population", question, False if len(outside) else None, float(gaps.max()), table, text)
 
 
 def placebo_direct(study: ListExperiment, *, instrument: str = "direct") -> list[Check]:

@@ -72,6 +72,18 @@ BIBTEX = r"""@article{blair_imai_2012,
   author = {Chou, Winston and Imai, Kosuke and Rosenfeld, Bryn}, title = {Sensitive Survey Questions with Auxiliary Information},
   journal = {Sociological Methods \& Research}, year = {2020}, volume = {49}, number = {2}, pages = {418--454}}
 
+@article{deming_stephan_1940,
+  author = {Deming, W. Edwards and Stephan, Frederick F.}, title = {On a Least Squares Adjustment of a Sampled Frequency Table
+  When the Expected Marginal Totals Are Known}, journal = {The Annals of Mathematical Statistics}, year = {1940}, volume = {11},
+  number = {4}, pages = {427--444}}
+
+@article{rubin_1981,
+  author = {Rubin, Donald B.}, title = {The {Bayesian} Bootstrap}, journal = {The Annals of Statistics}, year = {1981}, volume =
+  {9}, number = {1}, pages = {130--134}}
+
+@book{kish_1965,
+  author = {Kish, Leslie}, title = {Survey Sampling}, publisher = {Wiley}, address = {New York}, year = {1965}}
+
 @article{ibrahim_chen_2000,
   author = {Ibrahim, Joseph G. and Chen, Ming-Hui}, title = {Power Prior Distributions for Regression Models}, journal =
   {Statistical Science}, year = {2000}, volume = {15}, number = {1}, pages = {46--60}}"""

@@ -7,6 +7,7 @@ import json
 import xarray as xr
 
 from bayes_listexp import instrument_text, stored
+from bayes_listexp.population import PopulationFrame
 from bayes_listexp.references import REFERENCES
 
 COUNTS = {
@@ -42,7 +43,7 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     """One paragraph for a paper's methods section, from the tree's own record of what was done."""
     model, arguments = stored.fact(tree, "specification"), stored.fact(tree, "arguments")
     versions, J = stored.fact(tree, "versions"), tree.attrs["J"]
-    population = "population" in tree.children
+    frame = stored.population_frame_of(tree)
     sampling = (
         f"The posterior was sampled by the no-U-turn sampler (nutpie {versions['nutpie']}, PyMC {versions['pymc']}) with "
         f"{arguments.get('chains')} chains of {arguments.get('tune')} tuning and {arguments.get('draws')} retained draws, "
@@ -52,8 +53,8 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     )
     target = (
         "Prevalences are poststratified to the population frame: means of P(trait | x) over its cells, weighted by their number "
-        "of people (Park, Gelman & Bafumi 2004)."
-        if population
+        f"of people (Park, Gelman & Bafumi 2004). {_frame_words(frame)}".strip()
+        if frame
         else "Prevalences are means of P(trait | x) over the respondents."
     )
     more = "".join(f"{sentence} " for sentence in (*instrument_text.study_words(tree), *instrument_text.all_words(tree)))
@@ -70,6 +71,17 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     )
 
 
+def _frame_words(frame: PopulationFrame) -> str:
+    """How the population frame was made and how its own uncertainty enters, for the methods paragraph; "" for exact counts."""
+    raked = ("The frame was raked to known margins by iterative proportional fitting (Deming & Stephan 1940). "
+             if "raking" in frame.methods else "")
+    if frame.exact:
+        return raked.strip()
+    size = "its effective number of respondents" if "survey" in frame.methods else "the number of people that they rest on"
+    return (f"{raked}The frame's numbers of people are themselves estimates: each posterior draw averages over shares of cells drawn "
+            f"from a Dirichlet distribution with the frame's shares as its mean and {size} as its size (Rubin 1981; Kish 1965).")
+
+
 def bibtex(tree: xr.DataTree) -> str:
     """BibTeX entries of what the methods paragraph cites, and of nothing else."""
     keys = [*ALWAYS, *instrument_text.cited(tree)]
@@ -77,6 +89,9 @@ def bibtex(tree: xr.DataTree) -> str:
         keys.append("blair_chou_imai_2019")
     if "population" in tree.children:
         keys.append("park_gelman_bafumi_2004")
+    frame = stored.population_frame_of(tree)
+    keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []
+    keys += ["rubin_1981", "kish_1965"] if frame and not frame.exact else []
     return "\n".join(entry for key, entry in REFERENCES.items() if key in keys)
 
 

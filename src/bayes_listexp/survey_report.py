@@ -16,12 +16,12 @@ from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT
 from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
-from bayes_listexp.population import unsampled_levels
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
 from bayes_listexp.sensitivity import contraction, power_scaling
 from bayes_listexp.survey_instruments import instrument_sections
+from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_results import Survey, change_section, headline, support_section, with_chances
-from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text
+from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
 
 def survey_report(survey: Survey) -> Report:
@@ -67,7 +67,7 @@ def _data(survey: Survey) -> Section:
     unused = cells.exclusions.reindex(columns=EXCLUSION_COLUMNS)
     kept = unused["reason"].astype(str).str.endswith(KEPT)
     excluded = unused[~kept]
-    blocks: list[Block] = [Facts((*pairs, *_beside_the_list(survey, unused[kept])))]
+    blocks: list[Block] = [Facts((*pairs, *population_facts(survey), *_beside_the_list(survey, unused[kept])))]
     if len(excluded):
         total = int(excluded[["control", "treatment", "arm unknown"]].to_numpy().sum())
         frame = excluded.assign(reason=excluded["reason"] + ": " + excluded["column"])
@@ -84,12 +84,7 @@ def _data(survey: Survey) -> Section:
                 ),
             )
         )
-    population = stored.population_of(survey.tree)
-    empty = unsampled_levels(cells.frame, population) if population is not None else pd.DataFrame()
-    if len(empty):
-        columns = (Text("column", "Column"), Text("level", "Level"), Percent("share", "Share of the population", 1))
-        note = "Their estimates rest on the model alone and have wide intervals."
-        blocks.append(Table("unsampled", empty, "Levels of the population without respondents", columns, note))
+    blocks += population_blocks(survey, cells)
     lead = "Every respondent read is either analysed or listed here with the reason for leaving them out."
     if survey.study.synthetic:
         blocks.insert(

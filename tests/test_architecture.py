@@ -62,6 +62,7 @@ ROOMS = [
     "simulated_direct",
     "simulated_nation",
     "spec_keys",
+    "spec_population",
     "spec",
     "tables",
     "figures",

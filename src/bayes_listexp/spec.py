@@ -5,21 +5,21 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
-from bayes_listexp.read import read_population, read_survey
+from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.simulated_nation import nation
 from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
+from bayes_listexp.spec_population import check_population, population_of, predictors_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
@@ -64,6 +64,8 @@ def read_spec(path: str | Path) -> Spec:
     if not isinstance(kind, str) or kind not in KEYS:
         raise InputError(f"{path}, line {line_of(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
     validate(path, text, kind, tables)
+    if kind == "survey":
+        check_population(path, text, tables)
     return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
 
 
@@ -82,16 +84,18 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
         else read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
     )
     survey = recode(survey, data["recode"]) if "recode" in data else survey
-    population = simulated.population if simulated else _population(spec)
+    locate = partial(_path, spec)
+    population = simulated.population if simulated else population_of(spec.path, spec.text, spec.tables, locate)
     roles: dict[str, Any] = {k: data[k] for k in ("answer", "J", "placebo", "wave", "covariates") if k in data}
     roles |= {"arm": data.get("arm"), "instruments": instruments_of(spec.path, spec.text, spec.tables)}
+    roles |= {"population": population, "predictors": predictors_of(spec.tables, locate)}
     if "arms" in data:
         roles["arms"] = tuple(data["arms"])
     if "counts" in data:
-        study = ListExperiment.from_counts(survey, n=data["counts"], population=population, **roles)
+        study = ListExperiment.from_counts(survey, n=data["counts"], **roles)
     else:
         more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
-        study = ListExperiment.from_frame(survey, population=population, **roles, **more)
+        study = ListExperiment.from_frame(survey, **roles, **more)
     _check_models(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None
     return study.described(
@@ -171,14 +175,6 @@ def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
     if data["simulated"] == "nation":
         return nation(**settings)
     return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
-
-
-def _population(spec: Spec) -> pd.DataFrame | None:
-    table = spec.table("population")
-    if not table:
-        return None
-    frame = read_population(_path(spec, table["file"]), count=table.get("count", "N"))
-    return recode(frame, table["recode"]) if "recode" in table else frame
 
 
 def _check_models(spec: Spec, study: ListExperiment) -> None:

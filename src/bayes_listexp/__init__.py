@@ -11,6 +11,7 @@ _HOMES = {
     "ListExperiment": "experiment",
     "read_survey": "read",
     "read_population": "read",
+    "read_regions": "read",
     "recode": "recoding",
     "PopulationFrame": "population",
     "frame_from_survey": "population",

@@ -16,10 +16,12 @@ import difflib
 import gzip
 import hashlib
 import io
+import json
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ import pyarrow
 
 from bayes_listexp.columns import rows_where
 from bayes_listexp.errors import InputError
+from bayes_listexp.geography import polygons_of
 from bayes_listexp.labelled import read_labelled
 
 MISSING_IN_CSV = ("", "NA", "NaN", ".")
@@ -103,6 +106,30 @@ def read_population(path: str | Path, *, count: str = "N", encoding: str | None 
     _check_counts(path, count, frame[count])
     _check_cells(path, frame[levels])
     return frame.assign(**{count: pd.to_numeric(frame[count])}).rename(columns={count: "N"})
+
+
+def read_regions(path: str | Path, *, key: str = "name") -> dict[str, Any]:
+    """Read the polygons of a map from a GeoJSON file (RFC 7946), checked as :func:`bayes_listexp.geography.polygons_of` does.
+
+    ``key`` is the property that features are called by. Give what comes back to `figures.choropleth`, with the same key.
+
+    Raises
+    ------
+    InputError : the file is absent or no JSON (with line and column), or its map cannot be drawn, with the fault's place.
+    """
+    path = Path(path)
+    content = _content(path)
+    try:
+        geojson = json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start + 1} is not UTF-8 text; GeoJSON always is. Save it as UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}). Export the map again.") from error
+    try:
+        polygons_of(geojson, key)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return dict(geojson)
 
 
 Reader = Callable[[Path, bytes, str | None, tuple[str, ...]], pd.DataFrame]

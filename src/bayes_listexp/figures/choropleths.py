@@ -17,11 +17,13 @@ from bayes_listexp.figures.map_scale import (
     Marks,
     draw_colour_bar,
     draw_empty_key,
+    gaps_of,
     ink_on,
     label_of,
     legend_height,
     map_alt,
     marks_by_region,
+    names_of,
     number_words,
     plane,
     scale_of,
@@ -89,9 +91,8 @@ def choropleth(
     """
     regions = polygons_of(geojson, key)
     marks = marks_by_region(draws, along)
-    drawn = list(next(iter(marks.values())))
-    refuse_unplaced(drawn, list(regions), f"GeoJSON, regions by '{key}'")
-    empty = [name for name in regions if name not in drawn]
+    refuse_unplaced(names_of(marks), list(regions), f"GeoJSON, regions by '{key}'")
+    empty = gaps_of(marks, regions)
     widths = (ROOM, 0.62 * ROOM) if len(marks) == 1 else ((ROOM - BETWEEN) / 2,) * 2
     paper = [_on_paper(projected(regions), width) for width in widths]
     scales = (scale_of(marks, change), width_scale(marks))
@@ -133,14 +134,16 @@ def _places(
 
 def _longest_numbers(marks: Marks, change: bool) -> dict[str, str]:
     """The longest number of every region, so that it stands at the same place in every wave."""
-    return {name: max((number_words(values[name].point, change) for values in marks.values()), key=len)
-            for name in next(iter(marks.values()))}  # fmt: skip
+    return {name: max((number_words(values[name].point, change) for values in marks.values() if name in values), key=len)
+            for name in names_of(marks)}  # fmt: skip
 
 
 def _list_of_others(marks: Marks, spots: Mapping[str, Any], change: bool) -> list[str]:
     """The estimates that have no room on the map, in lines, those of several waves after one another."""
-    names = [name for name in next(iter(marks.values())) if name not in spots]
-    said = [f"{name} {', '.join(percent_words(values[name], signed=change) for values in marks.values())}" for name in names]
+    said = []
+    for name in [name for name in names_of(marks) if name not in spots]:
+        words = [percent_words(values[name], signed=change) if name in values else "no estimate" for values in marks.values()]
+        said.append(f"{name} {', '.join(words)}")
     order = ", in the order of the maps" if len(marks) > 1 else ""
     return fitted(f"Too small for a number{order}: {'; '.join(said)}", ROOM, SMALL) if said else []
 
@@ -205,6 +208,6 @@ def _draw_regions(
         border = 0.6 if shape.area > SMALLEST else 0.25
         style = {"facecolor": scale.colour(values[name]), "edgecolor": "#ffffff", "linewidth": border} if name in values else EMPTY
         axes.add_patch(PathPatch(shape.path, label=name, **style))
-    for name, (x, y) in spots.items():
+    for name, (x, y) in ((name, spot) for name, spot in spots.items() if name in values):
         ink = ink_on(scale.colour(values[name]))
         axes.text(x, y, number_words(values[name], scale.signed), size=NUMBER, weight="bold", color=ink, ha="center", va="center_baseline")

@@ -1,6 +1,6 @@
 """What maps have in common: draws by region and wave as marks, the scale of colours, and the legend."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,11 +39,11 @@ class ColourScale(NamedTuple):
 
 
 def marks_by_region(draws: xr.DataArray, along: str | None) -> Marks:
-    """Median and intervals of every region, in percent, by the levels of ``along``.
+    """Median and intervals of every region, in percent, by the levels of ``along``; a region of NaN alone has none.
 
     Raises
     ------
-    InputError : the draws have not exactly one dim beside chain, draw and ``along``, or a draw is not finite.
+    InputError : the draws have not exactly one dim beside chain, draw and ``along``, or a draw is not finite, or none is.
     """
     dims = [str(d) for d in draws.dims if d not in ("chain", "draw")]
     if along is not None and along not in dims:
@@ -57,11 +57,28 @@ def marks_by_region(draws: xr.DataArray, along: str | None) -> Marks:
     marks: Marks = {}
     for number, wave in enumerate(panels):
         values = (draws.isel({along: number}) if along else draws).transpose("chain", "draw", rest[0]).values
-        for column, name in enumerate(names):
-            if not np.isfinite(values[..., column]).all():
-                raise InputError(f"draws of {rest[0]} '{name}'{f' in {wave}' if along else ''} are not finite")
-            marks.setdefault(str(wave), {})[name] = mark_of_draws(100 * values[..., column])
+        there = {name: 100 * values[..., i] for i, name in enumerate(names) if not np.isnan(values[..., i]).all()}
+        if broken := [name for name, some in there.items() if not np.isfinite(some).all()]:
+            raise InputError(f"draws of {rest[0]} '{broken[0]}'{f' in {wave}' if along else ''} are not finite")
+        marks[str(wave)] = {name: mark_of_draws(some) for name, some in there.items()}
+    if not any(marks.values()):
+        raise InputError("there is nothing to draw on the map: every draw is NaN")
     return marks
+
+
+def names_of(marks: Marks) -> list[str]:
+    """The regions that have an estimate on at least one of the maps."""
+    return list(dict.fromkeys(name for values in marks.values() for name in values))
+
+
+def gaps_of(marks: Marks, places: Iterable[str]) -> list[str]:
+    """The places without an estimate, and those that lack it on some of the maps, with these."""
+    gaps = []
+    for place in places:
+        lacking = [wave for wave, values in marks.items() if place not in values]
+        some = f" ({', '.join(lacking)})" if len(lacking) < len(marks) else ""
+        gaps += [f"{place}{some}"] if lacking else []
+    return gaps
 
 
 def scale_of(marks: Marks, change: bool) -> ColourScale:
@@ -168,7 +185,7 @@ def map_alt(marks: Marks, empty: Sequence[str], signed: bool) -> str:
     said = []
     for wave, values in marks.items():
         ranked = sorted(values, key=lambda name: values[name].point)
-        if len(marks) > 1 or len(ranked) > 40:
+        if ranked and (len(marks) > 1 or len(ranked) > 40):
             ends = [f"{name} {percent_words(values[name], signed=signed)}" for name in (ranked[0], ranked[-1])]
             said.append(f"{wave + ': ' if wave else ''}{len(ranked)} regions, from {ends[0]} to {ends[1]}")
         else:

@@ -17,11 +17,13 @@ from bayes_listexp.figures.map_scale import (
     draw_colour_bar,
     draw_empty_key,
     draw_interval,
+    gaps_of,
     ink_on,
     label_of,
     legend_height,
     map_alt,
     marks_by_region,
+    names_of,
     number_words,
     plane,
     scale_of,
@@ -84,13 +86,12 @@ def tile_grid(
     region without draws is an empty tile. `label` says what the colours are.
 
     Raises `InputError` when a level of the draws has no tile (with the closest names), when tiles overlap, and when a draw is
-    not finite.
+    not finite; a region whose draws are all NaN counts as one without draws.
     """
     places = check_tiles(tiles)
     marks = marks_by_region(draws, along)
-    shown = list(next(iter(marks.values())))
-    refuse_unplaced(shown, list(places.index), "tiles")
-    empty = [name for name in places.index if name not in shown]
+    refuse_unplaced(names_of(marks), list(places.index), "tiles")
+    empty = gaps_of(marks, places.index)
     grid = _grid(places, len(marks))
     signs = _signs(places, grid)
     scale, ends = scale_of(marks, change), bar_ends(marks, change)

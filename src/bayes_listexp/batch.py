@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from bayes_listexp import report as reporting
+from bayes_listexp.changes import wave_dates
 from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.figures import Printed
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
@@ -31,7 +33,7 @@ from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
-from bayes_listexp.spec_keys import margins_of
+from bayes_listexp.spec_keys import events_of, line_of, margins_of, printed_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
@@ -121,6 +123,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         alternatives,
         simulated.truth if simulated else None,
         _command(spec),
+        **_course(spec, study),
     )
     by = [name for name in (study.item, study.wave) if name is not None]
     overall = summarise(prevalence(trees["fit"], by=by))
@@ -211,6 +214,21 @@ def _waves(spec: Spec, study: ListExperiment) -> tuple[str, str] | None:
             f"{spec.path}: [report] change = {given!r} must name two of the waves: {', '.join(study.waves) or 'none'}."
         )
     return str(given[0]), str(given[1])
+
+
+def _course(spec: Spec, study: ListExperiment) -> dict[str, Any]:
+    """What the report is told about changes and the course over the waves."""
+    settings = spec.table("report")
+    events = events_of(spec.path, spec.text, settings)
+    printed = [Printed(day, row["share"], row["text"], row.get("lower"), row.get("upper"))
+               for day, row in printed_of(spec.path, spec.text, settings)]
+    if (events or printed) and wave_dates(study.waves) is None:
+        key = "events" if events else "printed"
+        raise InputError(
+            f"{spec.path}, line {line_of(spec.text, key, 'report')}: [report] {key} have dates, and the waves have none: "
+            f"{', '.join(study.waves) or 'there are no waves'}. Name the waves by date, such as 2022-09, or leave {key} out."
+        )
+    return {key: float(settings[key]) for key in ("delta", "rope") if key in settings} | {"events": events, "printed": printed}
 
 
 def _fitted(

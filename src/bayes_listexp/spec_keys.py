@@ -8,9 +8,11 @@ import types
 import typing
 from collections import abc
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from bayes_listexp.changes import read_day
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
@@ -85,7 +87,16 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "seed": (int,),
             "method": (str,),
         },
-        "report": {"by": (list,), "change": (list,), "alternatives": (list,), "author": (str,)},
+        "report": {
+            "by": (list,),
+            "change": (list,),
+            "delta": (float,),
+            "rope": (float,),
+            "events": (list,),
+            "printed": (list,),
+            "alternatives": (list,),
+            "author": (str,),
+        },
     },
     "published": {
         "": {
@@ -297,6 +308,61 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
                          "was shown the treatment list; not both.")
     for alternative in report.get("alternatives", []):
         _check_alternative(path, text, alternative)
+    _check_course(path, text, report)
+
+
+def _check_course(path: Path, text: str, report: Mapping[str, Any]) -> None:
+    """Sizes of changes are shares, and what stands in the course over the waves has a date."""
+    where = f"{path}, line "
+    for key in ("delta", "rope"):
+        if key in report and not 0 <= report[key] <= 1:
+            raise InputError(f"{where}{line_of(text, key, 'report')}: [report] {key} = {report[key]!r}: a share between 0 and 1 "
+                             "(20 points are 0.2).")
+    events_of(path, text, report)
+    printed_of(path, text, report)
+
+
+def events_of(path: Path, text: str, report: Mapping[str, Any]) -> list[tuple[date, str]]:
+    """What ``[report] events`` says: days and words, in the order of time.
+
+    Raises
+    ------
+    InputError : an event that is not like ``{ date = 2022-09-21, text = "mobilisation" }``; the message names file and line.
+    """
+    rows = _dated(path, text, report, "events", {"text": (str,)}, '{ date = 2022-09-21, text = "mobilisation" }')
+    return sorted((day, row["text"]) for day, row in rows)
+
+
+def printed_of(path: Path, text: str, report: Mapping[str, Any]) -> list[tuple[date, Mapping[str, Any]]]:
+    """What ``[report] printed`` says: days with a ``share``, ``text`` and where they are given ``lower`` and ``upper``.
+
+    Raises
+    ------
+    InputError : one that is not like ``{ date = "2022-11", share = 0.35, text = "published" }``; the message names file and line.
+    """
+    number = (float, int)
+    keys: dict[str, tuple[type, ...]] = {"share": number, "text": (str,), "lower": number, "upper": number}
+    rows = _dated(path, text, report, "printed", keys, '{ date = "2022-11", share = 0.35, text = "published" }')
+    for _, row in rows:
+        shares = [row[key] for key in ("lower", "share", "upper") if key in row]
+        if shares != sorted(shares) or not 0 <= row["share"] <= 1:
+            raise InputError(f"{path}, line {line_of(text, 'printed', 'report')}: [report] printed: lower, share and upper must be "
+                             f"in this order and the share between 0 and 1, found {dict(row)!r}.")
+    return rows
+
+
+def _dated(
+    path: Path, text: str, report: Mapping[str, Any], key: str, known: Mapping[str, tuple[type, ...]], example: str
+) -> list[tuple[date, Mapping[str, Any]]]:
+    out = []
+    for row in report.get(key, []):
+        fits = isinstance(row, dict) and set(row) <= {"date", *known} and {"date", "text", *known} - {"lower", "upper"} <= set(row)
+        given = row.get("date") if isinstance(row, dict) else None
+        day = given.date() if isinstance(given, datetime) else given if isinstance(given, date) else read_day(str(given))
+        if not fits or day is None or any(not isinstance(row[name], types) for name, types in known.items() if name in row):
+            raise InputError(f"{path}, line {line_of(text, key, 'report')}: [report] {key}: each must be like {example}, found {row!r}.")
+        out.append((day, row))
+    return out
 
 
 def _check_alternative(path: Path, text: str, alternative: Any) -> None:

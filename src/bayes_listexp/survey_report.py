@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_listexp import estimates, figures, predictive, report_text, stored
+from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
 from bayes_listexp.design_based import difference_in_means
@@ -18,15 +19,18 @@ from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
 from bayes_listexp.sensitivity import contraction, power_scaling
+from bayes_listexp.survey_changes import change_section, course_section, in_words
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_population import population_blocks, population_facts
-from bayes_listexp.survey_results import Survey, change_section, headline, support_section, with_chances
+from bayes_listexp.survey_results import Survey, headline, support_section
 from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
 
 def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
-    sections = [_data(survey), _design(survey), support_section(survey)]
+    sections = [_data(survey), _design(survey)]
+    sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
+    sections += [support_section(survey)]
     sections += [change_section(survey)] if survey.waves else []
     sections += [*instrument_sections(survey), _model(survey)]
     sections += [_robustness(survey)] if survey.alternatives else []
@@ -263,7 +267,7 @@ def _robustness(survey: Survey) -> Section:
 def _change_robustness(survey: Survey, trees: Mapping[str, xr.DataTree]) -> Table:
     first, second = survey.waves or ("", "")
     changes = {name: estimates.change(tree, first, second)["change"] for name, tree in trees.items()}
-    frame = pd.concat([with_chances(draws).assign(model=name) for name, draws in changes.items()], ignore_index=True)
+    frame = pd.concat([in_words(change_summary(draws)).assign(model=name) for name, draws in changes.items()], ignore_index=True)
     columns = (
         Text("model", "Model"),
         Points("median", "Change", 1),

@@ -1,8 +1,9 @@
-"""Sections of a survey's report that carry results: the headline, support by group, and change between waves."""
+"""What a survey's report is made from, its headline, and its section on support."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,18 +11,19 @@ import pandas as pd
 import xarray as xr
 
 from bayes_listexp import estimates, figures
-from bayes_listexp.design_based import change_in_means, difference_in_means
+from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.report import Block, Section, figure
-from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, points
+from bayes_listexp.tables import Interval, Number, Percent, Table, Text, points
 
 
 class Survey(NamedTuple):
     """What the report is made from: the study, its fit, the groups to show, the two waves of the change, and the rest.
 
     ``alternatives`` are fits of the same study under other models; ``truth`` is what a simulation knows
-    (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run.
+    (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run. A change of ``delta`` (0 to 1) or more counts as
+    large, one of at most ``rope`` as none. ``events`` (day, words) and ``printed`` shares stand in the course over the waves.
     """
 
     study: ListExperiment
@@ -32,6 +34,10 @@ class Survey(NamedTuple):
     alternatives: Mapping[str, xr.DataTree] = {}
     truth: pd.DataFrame | None = None
     command: str = ""
+    delta: float = 0.2
+    rope: float = 0.05
+    events: Sequence[tuple[date, str]] = ()
+    printed: Sequence[figures.Printed] = ()
 
 
 def headline(survey: Survey) -> str:
@@ -46,7 +52,7 @@ def headline(survey: Survey) -> str:
         survey.study.wave
     )
     first, second = (by_wave.loc[w] for w in survey.waves)
-    moved = estimates.summarise(_changes(survey)["change"]).iloc[0]
+    moved = estimates.summarise(changes_of(survey)["change"]).iloc[0]
     direction = "fell" if moved["median"] < 0 else "rose"
     chance = moved["p_below_zero"] if direction == "fell" else 1 - moved["p_below_zero"]
     return (
@@ -64,7 +70,7 @@ def _headline_by_item(survey: Survey) -> str:
         rows = estimates.summarise(estimates.prevalence(survey.tree, by=item))
         said = [f"{_percent(row)} support {row[item]} ({_interval(row)})" for _, row in rows.iterrows()]
         return f"{'; '.join(said)}, each with probability 95 %."
-    rows = estimates.summarise(_changes(survey)["change"])
+    rows = estimates.summarise(changes_of(survey)["change"])
     said = [f"{row[item]} by {points(row['median'])} points ({points(row['lower'])} to {points(row['upper'])})"
             for _, row in rows.iterrows()]
     return f"Support changed from {survey.waves[0]} to {survey.waves[1]}: {'; '.join(said)}."
@@ -72,24 +78,31 @@ def _headline_by_item(survey: Survey) -> str:
 
 def support_section(survey: Survey) -> Section:
     """Support overall and by every group: a figure and a table each, and the same posterior on other populations."""
-    along = _along(survey)
+    along = along_of(survey)
     blocks: list[Block] = []
-    population = ""
-    for group in ("all", *(g for g in survey.by if g not in along)):
+    whole = [] if len(survey.study.waves) > 2 else ["all"]  # the course over the waves shows it
+    for group in (*whole, *(g for g in survey.by if g not in along)):
         draws = estimates.prevalence(survey.tree, by=along if group == "all" else [group, *along])
-        dim = _dim(survey, draws)
+        dim = dim_of(survey, draws)
         blocks += [_support_figure(survey, draws, dim, group), _support_table(survey, draws, dim, group)]
-        population = draws.attrs["population"]
     blocks.append(_estimands(survey, along))
     lead = (
-        f"Posterior of the share who hold the trait, on the {population}; beside it the difference in means, which uses no "
+        f"Posterior of the share who hold the trait, on the {_population_name(survey)}; beside it the difference in means, which uses no "
         "model. Intervals hold 95 % of the posterior probability."
     )
     return Section("support", "Support", lead, tuple(blocks))
 
 
+def _population_name(survey: Survey) -> str:
+    return str(estimates.prevalence(survey.tree).attrs["population"])
+
+
 def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Block:
-    by = _by(draws)
+    by = groups_of(draws)
+    few = survey.study.wave in by and len(by) > 1 and survey.waves and len(survey.study.waves) > 2
+    if few:
+        draws = draws.sel({survey.study.wave: list(survey.waves or ())})
+        dim = dim[dim[survey.study.wave].isin(survey.waves or ())]
     title = f"Support by {group}" if group != "all" else f"Support by {survey.study.item}" if survey.study.item else "Support overall"
     fig = figures.support_by_group(
         draws,
@@ -102,12 +115,13 @@ def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, grou
     )
     weights = " with survey weights" if survey.study.weighted else ""
     caption = f"{title}. The difference in means{weights} is not cut off at 0 or 100 %."
+    caption += " The table has the other waves." if few else ""
     return figure(fig, name=f"support-{identifier(group)}", caption=caption, synthetic=survey.study.synthetic)
 
 
 def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
-    by = _by(draws)
-    rows = _beside(estimates.summarise(draws), dim, by)
+    by = groups_of(draws)
+    rows = beside(estimates.summarise(draws), dim, by)
     columns: list[Any] = [Text(name, name.capitalize()) for name in by]
     columns += [
         Percent("median", "Support"),
@@ -117,7 +131,7 @@ def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group
         Number("n", "n"),
     ]
     if survey.truth is not None:
-        rows = _with_truth(rows, survey.truth, by, survey.study.wave)
+        rows = with_truth(rows, survey.truth, by, survey.study.wave)
         columns.append(Percent("truth", "True (simulated)"))
     if not by:
         rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
@@ -153,115 +167,27 @@ def _estimands(survey: Survey, along: Sequence[str]) -> Table:
     )
 
 
-def change_section(survey: Survey) -> Section:
-    """The change between two waves, its opinion and composition parts, and the change by every group."""
-    first, second = survey.waves or ("", "")
-    parts = _changes(survey)
-    dim = change_in_means(survey.study, first, second, by=[survey.study.item] if survey.study.item else [],
-                          weighted=survey.study.weighted)
-    dim = dim[dim["estimate"].notna()]
-    fig = figures.change_between_waves(
-        parts["change"],
-        dim,
-        waves=(first, second),
-        title=f"Change in support, {first} to {second}",
-        subtitle="population held fixed" if survey.study.population is not None else "",
-    )
-    blocks: list[Block] = [
-        figure(
-            fig,
-            name="change-all",
-            synthetic=survey.study.synthetic,
-            caption="Posterior of the change, and beside it the difference of the two differences in means.",
-        )
-    ]
-    blocks.append(_change_table(survey, parts, dim))
-    items = [survey.study.item] if survey.study.item else []
-    for group in [g for g in survey.by if g not in items]:
-        draws = _changes(survey, by=group)["change"]
-        table = change_in_means(survey.study, first, second, by=[group, *items], weighted=survey.study.weighted)
-        table = table[table[group].isin(draws[group].to_numpy()) & table["estimate"].notna()]
-        drawn = figures.change_between_waves(draws, table, waves=(first, second), title=f"Change by {group}")
-        blocks.append(
-            figure(drawn, name=f"change-{identifier(group)}", synthetic=survey.study.synthetic, caption=f"Change by {group}.")
-        )
-        blocks.append(_change_by(draws, table, group))
-    rows = estimates.summarise(parts["change"])
-    lead = " ".join(
-        f"Support {f'for {row[survey.study.item]} ' if survey.study.item else ''}changed by {points(row['median'])} points "
-        f"({points(row['lower'])} to {points(row['upper'])}); P(decline) = {probability_words(row['p_below_zero'])}."
-        for _, row in rows.iterrows()
-    )
-    return Section("change", "Change between waves", lead, tuple(blocks))
-
-
-def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table:
-    items = [survey.study.item] if survey.study.item else []
-    own = estimates.change(survey.tree, *(survey.waves or ("", "")), by=items, population="sample")
-    rows = [
-        (f"on the {parts.attrs['population']}", parts["change"]),
-        ("on each wave's own sample", own["change"]),
-        ("   of which: opinion (same make-up)", own["rate"]),
-        ("   of which: make-up of the samples", own["composition"]),
-    ]
-    frame = pd.concat([with_chances(draws).assign(quantity=name) for name, draws in rows], ignore_index=True)
-    last = dim[[*items, "estimate", "lower", "upper"]].rename(columns={"estimate": "median"})
-    frame = pd.concat([frame, last.assign(quantity="difference in means (no model)")], ignore_index=True)
-    columns: tuple[Column, ...] = (
-        Text("quantity", "Change"),
-        *(Text(name, name.capitalize()) for name in items),
-        Points("median", "Estimate", 1),
-        Interval("lower", "upper", "95 % interval", points=True),
-        Text("fell", "P(decline)"),
-        Text("fell20", "P(decline of 20 points or more)"),
-    )
-    return Table("change-all", frame, "Change in support, and what it is made of", columns)
-
-
-def with_chances(draws: xr.DataArray) -> pd.DataFrame:
-    """Summary of a change with P(decline) and P(decline of 20 points or more) in words, never 0 or 100 %."""
-    rows = estimates.summarise(draws)
-    large = (draws <= -0.2).mean(("chain", "draw")).to_numpy().ravel()
-    return rows.assign(
-        fell=[probability_words(p) for p in rows["p_below_zero"]], fell20=[probability_words(p) for p in large]
-    )
-
-
-def _change_by(draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
-    rows = with_chances(draws)
-    by = _by(draws)
-    other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})
-    rows = rows.merge(other[[*by, "dim", "dim_lower", "dim_upper"]], on=by, how="left")
-    columns: tuple[Column, ...] = (
-        *(Text(name, name.capitalize()) for name in by),
-        Points("median", "Change"),
-        Interval("lower", "upper", "95 % interval", points=True),
-        Text("fell", "P(decline)"),
-        Points("dim", "Difference in means"),
-        Interval("dim_lower", "dim_upper", "its 95 % interval", points=True),
-    )
-    return Table(f"change-{identifier(group)}", rows, f"Change by {group}", columns)
-
-
-def _changes(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
+def changes_of(survey: Survey, by: str | Sequence[str] = ()) -> xr.Dataset:
+    """The change between the survey's two waves, by item if there are several."""
     first, second = survey.waves or ("", "")
     items = [survey.study.item] if survey.study.item else []
     return estimates.change(survey.tree, first, second, by=[*([by] if isinstance(by, str) else by), *items])
 
 
-def _along(survey: Survey) -> list[str]:
+def along_of(survey: Survey) -> list[str]:
     """What every estimate is split by: the sensitive items if there are several, and the waves."""
     study = survey.study
     return [name for name, there in ((study.item, study.items), (study.wave, study.waves)) if name and there]
 
 
-def _by(draws: xr.DataArray) -> list[str]:
+def groups_of(draws: xr.DataArray) -> list[str]:
+    """What draws are split by."""
     return [str(dim) for dim in draws.dims if dim not in ("chain", "draw")]
 
 
-def _dim(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
+def dim_of(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
     """Difference in means for the groups that have draws; groups without both arms are left out."""
-    by = _by(draws)
+    by = groups_of(draws)
     table = difference_in_means(survey.study, by=by, weighted=survey.study.weighted)
     table = table[table["estimate"].notna() & table["se"].notna()]
     for name in by:
@@ -269,7 +195,8 @@ def _dim(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _beside(rows: pd.DataFrame, dim: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def beside(rows: pd.DataFrame, dim: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Summaries with the difference in means of the same groups, and the number of respondents."""
     other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})
     other["n"] = other["n_control"] + other["n_treatment"]
     other = other[[*by, "dim", "dim_lower", "dim_upper", "n"]]
@@ -281,7 +208,8 @@ def _beside(rows: pd.DataFrame, dim: pd.DataFrame, by: list[str]) -> pd.DataFram
     return rows.merge(other, on=by, how="left")
 
 
-def _with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: str | None) -> pd.DataFrame:
+def with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: str | None) -> pd.DataFrame:
+    """Summaries with what is true of the same groups in a simulation."""
     group = next((name for name in by if name != wave), "all")
     known = truth[truth["group"] == group].rename(columns={"prevalence": "truth", "level": group})
     keys = [name for name in by if name in known.columns]

@@ -39,8 +39,8 @@ class Correction(NamedTuple):
     """The map theta -> centre + (theta - centre) @ transform of unconstrained draws, and what it rests on.
 
     ``covariance`` is Sigma, ``corrected`` is Sigma (M + Q) Sigma, both (parameter, parameter); ``design_effect`` (parameter,) is
-    the average over a variable's elements of what the data add to their variance, over what independent respondents of equal
-    weights would add; ``units`` says what was sampled; ``shrinkage`` is explained in :func:`_steadied`.
+    the variance that the data give it over what independent respondents of equal weights would give, on average over the levels
+    of a group; ``units`` says what was sampled; ``shrinkage`` is explained in :func:`_steadied`.
     """
 
     centre: np.ndarray
@@ -90,7 +90,7 @@ def correction(study: ListExperiment, plan: Blueprint, model: pm.Model, centre: 
     half, inverse = ((vectors * values**power) @ vectors.T for power in (-0.5, 0.5))
     sigma = half @ half
     M, degrees, units = design_variance(study, seen, scores)
-    steady, effect, share = _steadied(sigma @ M @ sigma, sigma @ H @ sigma, _variables(model), degrees)
+    steady, effect, share = _steadied(sigma @ M @ sigma, sigma @ H @ sigma, _alike(plan, model), degrees)
     corrected = steady + sigma @ Q @ sigma
     transform = inverse @ _root(inverse @ corrected @ inverse) @ half
     return Correction(centre, transform, sigma, corrected, effect, share, units, degrees)
@@ -153,27 +153,32 @@ def _prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
     return evaluate
 
 
-def _variables(model: pm.Model) -> np.ndarray:
-    """Which of the model's variables each unconstrained parameter is an element of, (parameter,)."""
+def _alike(plan: Blueprint, model: pm.Model) -> np.ndarray:
+    """Which parameters share a design effect, (parameter,): the effects of a group's levels do, every other stands alone."""
     initial = model.initial_point()
-    return np.repeat(np.arange(len(model.value_vars)), [np.size(initial[v.name]) for v in model.value_vars])
+    grouped = tuple(f"{name}_{term.name}_" for name, bound in plan.designs.items() for term in bound.groups)
+    out: list[int] = []
+    for variable in model.value_vars:
+        size, first = int(np.size(initial[variable.name])), max(out, default=-1) + 1
+        shared = f"{variable.name}_".startswith(grouped) if grouped else False
+        out += [first] * size if shared else range(first, first + size)
+    return np.array(out)
 
 
 def _steadied(
-    estimate: np.ndarray, plain: np.ndarray, variable: np.ndarray, degrees: int
+    estimate: np.ndarray, plain: np.ndarray, alike: np.ndarray, degrees: int
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """A design-based covariance of estimates (parameter, parameter) made steady, the design effects, and the shrinkage.
 
     Few sampled units cannot tell many directions apart: with fewer units than parameters whole directions would be left without
-    spread. The ``estimate`` is moved to one that needs fewer numbers, ``plain`` (that of independent respondents) with every
-    variable's sds multiplied by the root of its design effect, the average over its elements; so the variance of a variable of
-    one element stays as it is. How far: the share of their squared distance off the diagonal that is sampling error, about
-    (s_jj s_kk + s_jk^2) / degrees for each element (Ledoit & Wolf 2004; Schaefer & Strimmer 2005).
+    spread. The ``estimate`` is moved to one that needs fewer numbers, ``plain`` (that of independent respondents) with every sd
+    multiplied by the root of its design effect, which parameters that are ``alike`` (the effects of a group's levels) share; the
+    variance of every other parameter stays as it is. How far: the share of their squared distance off the diagonal that is
+    sampling error, about (s_jj s_kk + s_jk^2) / degrees for each element (Schaefer & Strimmer 2005).
     """
     sd = np.sqrt(np.maximum(np.diag(plain), np.finfo(float).tiny))
     s, p = estimate / np.outer(sd, sd), plain / np.outer(sd, sd)
-    size = np.bincount(variable)
-    effect = (np.bincount(variable, weights=np.diag(s)) / size)[variable]
+    effect = (np.bincount(alike, weights=np.diag(s)) / np.bincount(alike))[alike]
     target = p * np.sqrt(np.outer(effect, effect))
     apart = ~np.eye(len(sd), dtype=bool)
     error = (np.outer(np.diag(s), np.diag(s)) + s**2)[apart].sum() / max(degrees, 1)

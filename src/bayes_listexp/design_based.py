@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.linearisation import Estimator, by_design, half_width, interval, is_designed, weights_of
 from bayes_listexp.population import COUNT, PopulationFrame, as_frame, check_levels
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
@@ -26,9 +27,11 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     Columns: the groups, ``estimate``, ``se``, ``lower``, ``upper`` (normal interval), ``n_control``, ``n_treatment``.
     The estimate is a share of people (0 to 1) if the assumptions hold; it is never cut off at 0 or 1. Unweighted, the
     variance is v1/n1 + v0/n0 with unbiased variances; weighted (Hajek), it is the linearised variance of each weighted
-    mean with the n/(n - 1) correction. A group without answers in an arm has NaN, with a single one no ``se``. A missing
-    level is left out or a group of its own, as the study's ``missing`` says. By the item, where
-    there are several, each treatment list is compared with the one control arm.
+    mean with the n/(n - 1) correction. Where the study has strata, clusters or (weighted) replicate weights, the variance is that
+    of the sampling design, of whose units those outside a group count too, and the interval is Student's with as many degrees of
+    freedom as the group has units less strata (Binder 1983; Wolter 2007). A group without answers in an arm has NaN, with a single
+    one no ``se``. A missing level is left out or a group of its own, as the study's ``missing`` says. By the item, where there are
+    several, each treatment list is compared with the one control arm.
 
     Raises
     ------
@@ -38,15 +41,17 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     table = table[table["_answer"] >= 0]
     table = _control_of_every_item(table, study.item) if study.item in by else table
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
-    rows = [[*(key if isinstance(key, tuple) else (key,)), *_one(group, weighted, probability)] for key, group in groups]
+    one = _one_by_design if is_designed(study, weighted) else _one
+    rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, group, weighted, probability)] for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
 
 
 def change_in_means(study: ListExperiment, first: str, second: str, *, by: str | Sequence[str] = (),
                     weighted: bool = False, probability: float = 0.95) -> pd.DataFrame:
-    """The difference in means of wave ``second`` minus that of wave ``first``, by group, waves being independent samples.
+    """The difference in means of wave ``second`` minus that of wave ``first``, by group.
 
-    Columns as :func:`difference_in_means`, without the arm sizes, and ``z`` = estimate / se.
+    Waves are independent samples, unless clusters have respondents in both, which are then taken for the same clusters, or
+    replicate weights say otherwise. Columns as :func:`difference_in_means`, without the arm sizes, and ``z`` = estimate / se.
 
     Raises
     ------
@@ -54,6 +59,8 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     """
     by = [by] if isinstance(by, str) else list(by)
     wave = _check_waves(study, first, second)
+    if is_designed(study, weighted):
+        return _change_by_design(study, (first, second), by, weighted, probability)
     table = difference_in_means(study, by=[wave, *by], weighted=weighted, probability=probability)
     waves = [table[table[wave] == w].drop(columns=wave) for w in (first, second)]
     parts = [wave.set_index(by) if by else wave.reset_index(drop=True) for wave in waves]
@@ -201,8 +208,8 @@ def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequ
     the same people answered both lists. Columns: the groups, ``of``, ``estimate``, ``se``, ``lower``, ``upper`` (normal
     interval), ``weight`` (of list 1), ``n`` (respondents with an answer to list 1, list 2, or either), and for the difference
     ``z`` and its two-sided ``p``. Each list uses all its answers; where everybody answered both and has the item on one list,
-    the variance of the mean is (v_A/n_A + v_B/n_B) / 4 of the differences y1 - y2 of the two groups. Weighted as
-    :func:`difference_in_means`.
+    the variance of the mean is (v_A/n_A + v_B/n_B) / 4 of the differences y1 - y2 of the two groups. Weighted, and by the design,
+    as :func:`difference_in_means`.
 
     Raises
     ------
@@ -214,7 +221,7 @@ def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequ
     by, table = _table(study, by, weighted)
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     return pd.concat([
-        _double(rows, second, weighted, probability).assign(**dict(zip(by, key, strict=True)))[[*by, *DOUBLE_COLUMNS]]
+        _double(study, rows, second, weighted, probability).assign(**dict(zip(by, key, strict=True)))[[*by, *DOUBLE_COLUMNS]]
         for key, rows in groups
     ], ignore_index=True)
 
@@ -230,19 +237,26 @@ def _table(study: ListExperiment, by: str | Sequence[str], weighted: bool) -> tu
     return by, study.complete(by)[0]
 
 
-def _double(table: pd.DataFrame, second: str, weighted: bool, probability: float) -> pd.DataFrame:
+def _double(study: ListExperiment, table: pd.DataFrame, second: str, weighted: bool, probability: float) -> pd.DataFrame:
     n = table["_n"].to_numpy(dtype=float)
-    w = table["_weight"].to_numpy() / np.where(n > 0, n, 1) if weighted else np.ones(len(table))
     lists = [(table["_answer"].where(table["_answer"] >= 0), table["_treated"].astype(float)),
              (table[f"_{second}"], table[f"_{second}_arm"])]
     answered = [answers.notna().to_numpy() for answers, _ in lists]
-    estimates, influences = zip(*(_influence(y.to_numpy(dtype=float), a.to_numpy(), w, n) for y, a in lists), strict=True)
-    variance = np.array([[(n * first * other).sum() for other in influences] for first in influences])
+    designed = is_designed(study, weighted)
+
+    def both(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        each = [_influence(y.to_numpy(dtype=float), a.to_numpy(), w, n, corrected=not designed) for y, a in lists]
+        return np.array([estimate for estimate, _ in each]), np.stack([influence for _, influence in each], axis=1)
+
+    estimates, influences = both(weights_of(table, weighted))
+    variance, degrees = influences.T @ (n[:, None] * influences), np.inf
+    if designed:
+        estimates, variance, degrees = by_design(study, table, both, weighted)
     free = variance[0, 0] + variance[1, 1] - 2 * variance[0, 1]
     best = (variance[1, 1] - variance[0, 1]) / free
     weights = np.array([[1, 0], [0, 1], [0.5, 0.5], [best, 1 - best], [1, -1]])
     estimate, se = weights @ estimates, np.sqrt(np.einsum("ki,ij,kj->k", weights, variance, weights))
-    width = norm.ppf(0.5 + probability / 2)
+    width = half_width(probability, degrees)
     z = np.where(np.arange(5) == 4, estimate / se, np.nan)
     who = [answered[0], answered[1], *[answered[0] | answered[1]] * 3]
     return pd.DataFrame({
@@ -252,15 +266,19 @@ def _double(table: pd.DataFrame, second: str, weighted: bool, probability: float
     })
 
 
-def _influence(y: np.ndarray, arm: np.ndarray, w: np.ndarray, n: np.ndarray) -> tuple[float, np.ndarray]:
-    """A difference in means and what one respondent of each row adds to it: the squares add up to its variance."""
+def _influence(
+    y: np.ndarray, arm: np.ndarray, w: np.ndarray, n: np.ndarray, *, corrected: bool
+) -> tuple[float, np.ndarray]:
+    """A difference in means and what one respondent of each row adds to it; ``corrected`` by n/(n - 1) in each arm, the squares
+    add up to its variance.
+    """
     estimate, influence = 0.0, np.zeros(len(y))
     for sign, value in ((-1.0, 0.0), (1.0, 1.0)):
         rows = (arm == value) & ~np.isnan(y)
         size, total = n[rows].sum(), (n * w)[rows].sum()
         mean = (n * w * y)[rows].sum() / total if total > 0 else np.nan
         estimate += sign * mean
-        correction = np.sqrt(size / (size - 1)) if size > 1 else np.nan
+        correction = (np.sqrt(size / (size - 1)) if size > 1 else np.nan) if corrected else 1.0
         influence[rows] = sign * w[rows] * (y[rows] - mean) / total * correction
     return estimate, influence
 
@@ -273,14 +291,60 @@ def _control_of_every_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
     return pd.concat([table[table["_treated"]], *copies])
 
 
-def _one(table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
+def _one_by_design(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
+    (estimate,), variance, degrees = by_design(study, table, _list_difference(table), weighted)
+    sizes = [int(table.loc[table["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
+    return [*interval(estimate, variance[0, 0], degrees, probability), *sizes]
+
+
+def _list_difference(table: pd.DataFrame) -> Estimator:
+    """The difference in means of the rows."""
+    y, arm, n = (table[name].to_numpy(dtype=float) for name in ("_answer", "_treated", "_n"))
+
+    def estimator(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        estimate, influence = _influence(y, arm, w, n, corrected=False)
+        return np.array([estimate]), influence[:, None]
+
+    return estimator
+
+
+def _change_by_design(
+    study: ListExperiment, waves: tuple[str, str], by: list[str], weighted: bool, probability: float
+) -> pd.DataFrame:
+    """The change of the differences in means, with the covariance of waves that share clusters."""
+    wave = str(study.wave)
+    table = _table(study, [wave, *by], weighted)[1]
+    table = table[(table["_answer"] >= 0) & table[wave].isin(waves)]
+    table = _control_of_every_item(table, study.item) if study.item in by else table
+    rows = []
+    for key, group in [((), table)] if not by else table.groupby(by, observed=True, sort=True):
+        (estimate,), variance, degrees = by_design(study, group, _wave_difference(group, wave, waves), weighted)
+        ends = interval(estimate, variance[0, 0], degrees, probability)
+        rows.append([*(key if isinstance(key, tuple) else (key,)), *ends, ends[0] / ends[1] if ends[1] else np.nan])
+    return pd.DataFrame(rows, columns=[*by, *CHANGE_COLUMNS])
+
+
+def _wave_difference(table: pd.DataFrame, wave: str, waves: tuple[str, str]) -> Estimator:
+    """The difference in means of the second wave minus that of the first."""
+    parts = [(table[wave] == label).to_numpy() for label in waves]
+    differences = [_list_difference(table[part]) for part in parts]
+
+    def estimator(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        (then, before), (now, after) = (difference(w[part]) for difference, part in zip(differences, parts, strict=True))
+        influence = np.zeros((len(w), 1))
+        influence[parts[0]], influence[parts[1]] = -before, after
+        return now - then, influence
+
+    return estimator
+
+
+def _one(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
     means, variances, sizes = [], [], []
     for arm in (False, True):
         rows = table[table["_treated"] == arm]
         n = rows["_n"].to_numpy(dtype=float)
         y = rows["_answer"].to_numpy(dtype=float)
-        w = rows["_weight"].to_numpy() / np.where(n > 0, n, 1) if weighted else np.ones(len(rows))
-        mean, variance = _mean(y, w, n)
+        mean, variance = _mean(y, weights_of(rows, weighted), n)
         means.append(mean)
         variances.append(variance)
         sizes.append(int(n.sum()))

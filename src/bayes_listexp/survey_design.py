@@ -125,6 +125,12 @@ class Units(NamedTuple):
         """Units less strata."""
         return int((self.n - 1).sum())
 
+    def degrees_among(self, rows: np.ndarray, n: np.ndarray) -> float:
+        """Units less strata among some of the rows, (row,) of truth values, that stand for ``n`` respondents each."""
+        if self.cluster is None:
+            return float(n[rows].sum() - len(np.unique(self.stratum[rows])))
+        return float(len(np.unique(self.cluster[rows])) - len(np.unique(self.stratum[rows])))
+
 
 def has_units(table: pd.DataFrame) -> bool:
     """Whether a study's table says how respondents were sampled, by strata or clusters."""

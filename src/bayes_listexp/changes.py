@@ -17,6 +17,7 @@ from bayes_listexp.estimates import ABSENT, Population, change, prevalence
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownPrevalence
+from bayes_listexp.population import PopulationFrame, as_frame, of_waves
 
 NO_FALL, ANY_FALL = "no fall", "any gap"
 CHANCES = ["p_decline", "p_decline_delta", "p_rise_delta", "p_rope"]
@@ -88,8 +89,8 @@ def filtered(
         known = [margin for margin in margins if not _is_later(margin, study, wave)]
         tree = fit(study.until(wave), margins=known, **fit_arguments)
         people = population
-        if isinstance(population, pd.DataFrame) and study.wave in population.columns:
-            people = population[population[study.wave].astype(str) == wave]
+        if isinstance(population, pd.DataFrame | PopulationFrame):
+            people = of_waves(as_frame(population), study.wave, [wave])
         ends.append(prevalence(tree, by=[*groups, study.wave], population=people).sel({study.wave: [wave]}))
     out = xr.concat(ends, dim=study.wave, join="outer", combine_attrs="override")
     return out.transpose("chain", "draw", *groups, study.wave).assign_attrs(estimate="filtered")

@@ -64,6 +64,7 @@ ROOMS = [
     "simulated_nation",
     "spec_keys",
     "spec_population",
+    "spec_maps",
     "spec",
     "tables",
     "figures",

@@ -14,6 +14,7 @@ from scipy.special import entr
 from scipy.stats import chi2_contingency
 
 from bayes_listexp import predictive, stored
+from bayes_listexp.bounds import refusal_bounds, refusal_words
 from bayes_listexp.cells import ARMS
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
@@ -44,9 +45,10 @@ class Check(NamedTuple):
 def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list[Check]:
     """Checks of the data and the design before any model; ``covariates`` are compared between arms.
 
-    Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Each direct question that was
-    asked of people with a list adds its placebo tests and the count of answers that contradict each other. Without a control arm
-    there is nothing to compare, and one record that says so. With a population frame the sample is compared with it.
+    Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Where one list is refused more
+    often than the other, bounds say what that can do. Each direct question that was asked of people with a list adds its placebo
+    tests and the count of answers that contradict each other. Without a control arm there is nothing to compare, and one record
+    that says so. With a population frame the sample is compared with it.
     """
     represented = [] if study.population is None else [population(study)]
     if study.listed["_treated"].all():
@@ -54,6 +56,8 @@ def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
     if any(study.table[name].isna().any() for name in covariates):
         checks.insert(1, missing_covariates(study, covariates))
+    if checks[0].passed is False:
+        checks.insert(1, bounds_of_refusals(study))
     for name in asked_both(study) if study.item is None else ():
         checks += [*placebo_direct(study, instrument=name), contradictions(study, instrument=name)]
     return [*checks, *([balance(study, covariates)] if covariates else []), *represented]
@@ -82,6 +86,14 @@ def missing_by_arm(study: ListExperiment) -> Check:
     text = (f"{absent[0]} answers ({shares[0]:.1%}) are missing in the control arm and {absent[1]} ({shares[1]:.1%}) in the "
             f"treatment arm (chi-squared test of equal shares, p = {p:.2g}).")
     return Check("missing answers", question, p >= LEVEL, shares[1] - shares[0], table, text)
+
+
+def bounds_of_refusals(study: ListExperiment) -> Check:
+    """How far refusals of the list can move the difference in means: worst case and trimming bounds."""
+    table = refusal_bounds(study)
+    lee = table.iloc[1]
+    question = "What can the unequal refusals do to the result?"
+    return Check("bounds of refusals", question, None, float(lee["upper"] - lee["lower"]), table, refusal_words(table))
 
 
 def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Check:

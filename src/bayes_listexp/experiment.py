@@ -227,13 +227,14 @@ class ListExperiment:
         known = self.waves[: self.waves.index(wave) + 1]
         later = {(f"later than wave {wave}", self.wave): ~self.table[self.wave].isin(known)}
         keep, exclusions = exclude(later, self.table["_treated"].astype("boolean"), self.table["_n"])
+        refusals = self.refusals[self.refusals[self.wave].isin(known)]
         table, population = self.table[keep], self.population_frame
         return dataclasses.replace(
             self,
             table=table.assign(**{self.wave: table[self.wave].cat.set_categories(known)}),
             population_frame=None if population is None else of_waves(population, self.wave, known),
             exclusions=join(self.exclusions, exclusions),
-            refusals=self.refusals[self.refusals[self.wave].isin(known)],
+            refusals=refusals.assign(**{self.wave: refusals[self.wave].cat.set_categories(known)}),
         )
 
     @property

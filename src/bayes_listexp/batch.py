@@ -32,7 +32,7 @@ from bayes_listexp.published_report import Published, audit_table, published_rep
 from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
-from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, published_of, resolve_path, study_of
+from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, map_of, published_of, resolve_path, study_of
 from bayes_listexp.spec_keys import events_of, line_of, margins_of, printed_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
@@ -101,6 +101,7 @@ class Made(NamedTuple):
 
 def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     study, simulated = study_of(spec)
+    regions = map_of(spec, study)  # before anything is fitted, so that a fault in it costs no waiting
     arguments = fit_arguments(spec)
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
@@ -124,6 +125,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         simulated.truth if simulated else None,
         _command(spec),
         **_course(spec, study),
+        map=regions,
     )
     by = [name for name in (study.item, study.wave) if name is not None]
     overall = summarise(prevalence(trees["fit"], by=by))

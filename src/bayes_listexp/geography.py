@@ -65,7 +65,7 @@ def check_tiles(tiles: pd.DataFrame) -> pd.DataFrame:
         wrong = ~(numbers % 1 == 0)
         if wrong.any():
             raise InputError(f"tiles: column '{name}' of region '{names[wrong].iloc[0]}' must be a whole number, found "
-                             f"{tiles[name][wrong].iloc[0]!r}.")
+                             f"'{tiles[name][wrong].iloc[0]}'.")
     if names.duplicated().any():
         raise InputError(f"tiles: region '{names[names.duplicated()].iloc[0]}' has more than one tile.")
     where = tiles[["row", "column"]].astype(float).astype(int)

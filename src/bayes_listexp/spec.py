@@ -12,6 +12,7 @@ from typing import Any
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.geography import RegionMap
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
@@ -19,6 +20,7 @@ from bayes_listexp.simulate import Simulated, two_wave_survey
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.simulated_nation import nation
 from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
+from bayes_listexp.spec_maps import check_map, region_map
 from bayes_listexp.spec_population import check_population, population_of, predictors_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
@@ -66,6 +68,7 @@ def read_spec(path: str | Path) -> Spec:
     validate(path, text, kind, tables)
     if kind == "survey":
         check_population(path, text, tables)
+        check_map(path, text, tables)
     return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
 
 
@@ -110,6 +113,16 @@ def fit_arguments(spec: Spec) -> dict[str, Any]:
     arguments |= {key: sample.pop(key) for key in ("seed", "method") if key in sample}
     more = {"priors": spec.tables.get("priors"), "margins": margins_of(spec.path, spec.text, spec.tables)}
     return arguments | {key: value for key, value in more.items() if value} | {"sample": sample, "groups": _groups(spec)}
+
+
+def map_of(spec: Spec, study: ListExperiment) -> RegionMap | None:
+    """How the report of a survey spec draws regions on maps, or None.
+
+    Raises
+    ------
+    InputError : a column or wave that the study does not have, a map that cannot be read, a level without a place on it.
+    """
+    return region_map(spec.path, spec.text, spec.tables, study, partial(_path, spec))
 
 
 def published_of(spec: Spec) -> tuple[PublishedTable, PublishedSupport | None]:
@@ -193,5 +206,7 @@ def _check_models(spec: Spec, study: ListExperiment) -> None:
 
 def _groups(spec: Spec) -> list[str]:
     """Every column that the report groups by, so that the cells keep them apart."""
-    by = spec.table("report").get("by", [])
-    return list(dict.fromkeys(name for group in by for name in ([group] if isinstance(group, str) else group)))
+    report = spec.table("report")
+    mapped = [report["map"]["column"]] if "map" in report else []
+    names = [name for group in report.get("by", []) for name in ([group] if isinstance(group, str) else group)]
+    return list(dict.fromkeys([*names, *mapped]))

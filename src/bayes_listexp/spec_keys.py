@@ -96,6 +96,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "printed": (list,),
             "alternatives": (list,),
             "author": (str,),
+            "map": (dict,),
         },
     },
     "published": {

@@ -21,6 +21,7 @@ from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph
 from bayes_listexp.sensitivity import contraction, power_scaling
 from bayes_listexp.survey_changes import change_section, course_section, in_words
 from bayes_listexp.survey_instruments import instrument_sections
+from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_results import Survey, headline, support_section
 from bayes_listexp.tables import Interval, Number, Points, Table, Text
@@ -32,6 +33,7 @@ def survey_report(survey: Survey) -> Report:
     sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
     sections += [support_section(survey)]
     sections += [change_section(survey)] if survey.waves else []
+    sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]
     sections += [_robustness(survey)] if survey.alternatives else []
     sections += [_priors(survey), _methods(survey)]

@@ -14,6 +14,7 @@ from bayes_listexp import estimates, figures
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures.survey import probability_words
+from bayes_listexp.geography import RegionMap
 from bayes_listexp.report import Block, Section, figure
 from bayes_listexp.tables import Interval, Number, Percent, Table, Text, points
 
@@ -24,6 +25,7 @@ class Survey(NamedTuple):
     ``alternatives`` are fits of the same study under other models; ``truth`` is what a simulation knows
     (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run. A change of ``delta`` (0 to 1) or more counts as
     large, one of at most ``rope`` as none. ``events`` (day, words) and ``printed`` shares stand in the course over the waves.
+    ``map`` says how regions are drawn on maps.
     """
 
     study: ListExperiment
@@ -38,6 +40,7 @@ class Survey(NamedTuple):
     rope: float = 0.05
     events: Sequence[tuple[date, str]] = ()
     printed: Sequence[figures.Printed] = ()
+    map: RegionMap | None = None
 
 
 def headline(survey: Survey) -> str:

@@ -103,7 +103,7 @@ def ink_on(colour: str) -> str:
     """White or dark text, whichever has the higher contrast on a colour (relative luminance as in WCAG 2)."""
     channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return "#ffffff" if linear @ [0.2126, 0.7152, 0.0722] < 0.18 else INK
+    return "#ffffff" if linear @ [0.2126, 0.7152, 0.0722] < 0.2 else INK
 
 
 def number_words(value: float, signed: bool) -> str:

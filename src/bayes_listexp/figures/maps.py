@@ -39,6 +39,7 @@ from bayes_listexp.figures.style import (
     canvas,
     fitted,
     heading,
+    measured,
     styled,
     write_heading,
 )
@@ -160,7 +161,10 @@ def _key(signs: dict[str, str]) -> str:
 
 def _name_lines(name: str, grid: Grid) -> list[str]:
     """The name in lines as wide as a tile; as many as there are letters where a word would have to be broken."""
-    lines = fitted(name, grid.pitch - GAP - 0.06, NAME)
+    width = grid.pitch - GAP - 0.06
+    if measured(name, NAME) > 3 * width:
+        return list(name)
+    lines = fitted(name, width, NAME)
     return lines if " ".join(lines).split() == name.split() else list(name)
 
 

@@ -73,6 +73,7 @@ ROOMS = [
     "instrument_text",
     "report_text",
     "survey_results",
+    "survey_weights",
     "survey_population",
     "survey_changes",
     "survey_maps",

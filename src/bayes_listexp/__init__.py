@@ -25,6 +25,7 @@ _HOMES = {
     "support_table": "published.results",
     "published_change": "published.results",
     "design_based_change": "published.results",
+    "kish": "weighting",
     "difference_in_means": "design_based",
     "change_in_means": "design_based",
     "poststratified_means": "design_based",

@@ -84,6 +84,19 @@ BIBTEX = r"""@article{blair_imai_2012,
 @book{kish_1965,
   author = {Kish, Leslie}, title = {Survey Sampling}, publisher = {Wiley}, address = {New York}, year = {1965}}
 
+@article{savitsky_toth_2016,
+  author = {Savitsky, Terrance D. and Toth, Daniell}, title = {Bayesian Estimation under Informative Sampling}, journal =
+  {Electronic Journal of Statistics}, year = {2016}, volume = {10}, number = {1}, pages = {1677--1708}}
+
+@article{williams_savitsky_2021,
+  author = {Williams, Matthew R. and Savitsky, Terrance D.}, title = {Uncertainty Estimation for Pseudo-{Bayesian} Inference under
+  Complex Sampling}, journal = {International Statistical Review}, year = {2021}, volume = {89}, number = {1}, pages = {72--107}}
+
+@article{ribatet_cooley_davison_2012,
+  author = {Ribatet, Mathieu and Cooley, Daniel and Davison, Anthony C.}, title = {Bayesian Inference from Composite Likelihoods,
+  with an Application to Spatial Extremes}, journal = {Statistica Sinica}, year = {2012}, volume = {22}, number = {2}, pages =
+  {813--845}}
+
 @article{ibrahim_chen_2000,
   author = {Ibrahim, Joseph G. and Chen, Ming-Hui}, title = {Power Prior Distributions for Regression Models}, journal =
   {Statistical Science}, year = {2000}, volume = {15}, number = {1}, pages = {46--60}}"""

@@ -36,6 +36,7 @@ RESPONSES = {
     "deflated": "A share of those with the trait leaves the sensitive item out of the count.",
 }
 ALWAYS = ("blair_imai_2012", "imai_2011", "vehtari_2021", "vehtari_gelman_gabry_2017")
+WEIGHTED = ["savitsky_toth_2016", "williams_savitsky_2021", "ribatet_cooley_davison_2012"]
 MEASUREMENT_ERROR = ("top_coded", "bottom_coded", "uniform", "careless")
 
 
@@ -64,11 +65,22 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"The list experiment has J = {J} control items. We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
-        f"{response.removesuffix('.')}{error}. {more}"
+        f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
         f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
     )
+
+
+def _weighting_words(tree: xr.DataTree) -> str:
+    """How weights entered the likelihood, for the methods paragraph; "" where they did not."""
+    if "weighting" not in tree.children:
+        return ""
+    units = {"respondents": "respondents", "clusters": "clusters within strata", "replicates": "replicate weights"}
+    return ("Respondents count in the likelihood with their survey weights, normalised to sum to their number in each wave "
+            "(Savitsky & Toth 2016), and the draws were given the covariance of the weighted estimates under the sampling design, by "
+            f"{units[tree['weighting'].attrs['units']]}, with the prior as exact information (Ribatet, Cooley & Davison 2012; Williams & "
+            "Savitsky 2021). ")
 
 
 def _frame_words(frame: PopulationFrame) -> str:
@@ -89,6 +101,7 @@ def bibtex(tree: xr.DataTree) -> str:
         keys.append("blair_chou_imai_2019")
     if "population" in tree.children:
         keys.append("park_gelman_bafumi_2004")
+    keys += WEIGHTED if "weighting" in tree.children else []
     frame = stored.population_frame_of(tree)
     keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []
     keys += ["rubin_1981", "kish_1965"] if frame and not frame.exact else []

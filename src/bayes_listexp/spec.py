@@ -19,7 +19,7 @@ from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.simulated_nation import nation
-from bayes_listexp.spec_keys import KEYS, instruments_of, line_of, margins_of, validate
+from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, line_of, margins_of, validate
 from bayes_listexp.spec_maps import check_map, region_map
 from bayes_listexp.spec_population import check_population, population_of, predictors_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
@@ -97,7 +97,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     if "counts" in data:
         study = ListExperiment.from_counts(survey, n=data["counts"], **roles)
     else:
-        more = {k: data[k] for k in ("weights", "ids", "missing") if k in data}
+        more = {k: data[k] for k in (*SAMPLING, "ids", "missing") if k in data}
         study = ListExperiment.from_frame(survey, **roles, **more)
     _check_models(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None

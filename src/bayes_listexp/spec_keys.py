@@ -45,6 +45,12 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "J": (int,),
             "wave": (str,),
             "weights": (str,),
+            "strata": (str,),
+            "clusters": (str,),
+            "replicate_weights": (list,),
+            "replicate_method": (str,),
+            "replicate_rho": (float,),
+            "replicate_scales": (list,),
             "ids": (str,),
             "covariates": (list,),
             "missing": (str,),
@@ -60,6 +66,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "response": (str,),
             "counts": (str,),
             "dependence": (str,),
+            "weighting": (str,),
             "lapses": (dict,),
             "instruments": (dict,),
         },
@@ -127,6 +134,9 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
     },
 }
 """The tables and keys of a spec, by its kind, and the types their values may have."""
+
+SAMPLING = ("weights", "strata", "clusters", "replicate_weights", "replicate_method", "replicate_rho", "replicate_scales")
+"""Keys of [data] that say how respondents were sampled."""
 
 REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {"survey": {"data": ("answer", "J")}, "published": {"data": ("file", "J", "N")}}
 
@@ -289,7 +299,7 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
     where = f"{path}, line "
     if len({"file", "simulated"} & set(data)) != 1:
         raise InputError(f"{where}{line_of(text, 'data')}: [data] needs either 'file' or 'simulated'.")
-    unused = [key for key in ("weights", "ids", "missing") if key in data]
+    unused = [key for key in (*SAMPLING, "ids", "missing") if key in data]
     if "counts" in data and unused:
         raise InputError(
             f"{where}{line_of(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "

@@ -24,6 +24,7 @@ from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_results import Survey, headline, support_section
+from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
 
@@ -31,7 +32,7 @@ def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
     sections = [_data(survey), _design(survey)]
     sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
-    sections += [support_section(survey)]
+    sections += [support_section(survey), *weight_sections(survey)]
     sections += [change_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]
@@ -67,7 +68,7 @@ def _data(survey: Survey) -> Section:
         ("Control items (J)", str(study.J)),
         ("Sensitive item", study.sensitive_item),
         ("Waves", ", ".join(study.waves) or "one"),
-        ("Survey weights", "yes" if study.weighted else "no"),
+        *weight_facts(survey),
         ("Cells (distinct covariate rows)", f"{len(cells.frame):,}"),
     ]
     unused = cells.exclusions.reindex(columns=EXCLUSION_COLUMNS)

@@ -124,6 +124,8 @@ def frames_by_wave(frames: Mapping[str, pd.DataFrame | PopulationFrame], wave: s
         if wave in frame.cells.columns:
             raise InputError(f"frames_by_wave: the frame of '{label}' has a column '{wave}' already. Leave it out, or name the column "
                              "of the waves with wave=.")
+        if frame.wave is not None:
+            raise InputError(f"frames_by_wave: the frame of '{label}' is by wave itself.")
         differing = set(columns) ^ set(frame.cells.columns)
         if differing:
             raise InputError(f"frames_by_wave: the frames of '{first}' and '{label}' do not both have the column "
@@ -138,17 +140,11 @@ def frames_by_wave(frames: Mapping[str, pd.DataFrame | PopulationFrame], wave: s
         kinds = [frame.cells[name].dtype for frame in given.values()]
         if isinstance(kinds[0], pd.CategoricalDtype) and all(kind == kinds[0] for kind in kinds):
             cells[name] = cells[name].astype(kinds[0])
-    sizes = {label: _one(frame.n, label) for label, frame in given.items()}
+    sizes = {label: None if isinstance(frame.n, Mapping) else frame.n for label, frame in given.items()}
     sources = [f"{label}: {frame.source}" for label, frame in given.items()]
     methods = tuple(dict.fromkeys(method for frame in given.values() for method in frame.methods))
     n = None if all(size is None for size in sizes.values()) else sizes
     return PopulationFrame(cells, n, "; ".join(sources), wave, methods)
-
-
-def _one(n: float | Mapping[str, float | None] | None, label: str) -> float | None:
-    if isinstance(n, Mapping):
-        raise InputError(f"frames_by_wave: the frame of '{label}' is by wave itself.")
-    return n
 
 
 def of_waves(frame: PopulationFrame, wave: str, waves: Sequence[str]) -> PopulationFrame:

@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 
 from bayes_listexp import predictive, stored
+from bayes_listexp.curvature import corrected_draws
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.margins import Margin
@@ -35,6 +36,7 @@ def fit(
     priors: Any = None,
     instruments: Mapping[str, Mapping[str, Any]] | None = None,
     margins: Sequence[Margin] = (),
+    weighting: Literal["none", "pseudo"] = "none",
     groups: Sequence[str] = (),
     method: Literal["nuts", "map"] = "nuts",
     sample: Mapping[str, Any] | None = None,
@@ -44,7 +46,7 @@ def fit(
 
     Parameters
     ----------
-    trait, control, response, counts, dependence, lapses, priors, instruments, margins : the model, see
+    trait, control, response, counts, dependence, lapses, priors, instruments, margins, weighting : the model, see
         :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
@@ -60,7 +62,8 @@ def fit(
     DataTree with the groups ``posterior``, ``sample_stats`` (NUTS) or ``optimum`` (map), ``unconstrained_posterior``,
     ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per distinct observation of
     cell, arm, answer and instruments; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``,
-    ``report_tables``, ``rows`` (with instruments), ``population``, and provenance as attributes. ArviZ works on it
+    ``report_tables``, ``rows`` (with instruments), ``population``, ``weighting`` (with weighting "pseudo": by how much the
+    sampling design widened each parameter), and provenance as attributes. ArviZ works on it
     directly, but for leave-one-out cross-validation, which must weigh patterns with their frequency: use
     :func:`bayes_listexp.loo`.
 
@@ -69,7 +72,8 @@ def fit(
     InputError : whatever in the arguments does not fit the study, by name.
     """
     specification = Specification(
-        trait, control, response, counts, dependence, lapses or {}, priors or {}, instruments or {}, tuple(margins)
+        trait, control, response, counts, dependence, lapses or {}, priors or {}, instruments or {}, tuple(margins),
+        weighting=weighting,
     )
     settings = _sampler(sample)
     if method not in ("nuts", "map"):
@@ -89,6 +93,8 @@ def fit(
         draws, found = _by_nuts(density, settings, seed)
     else:
         draws, found = _by_mode(plan, model, density, seed)
+    if weighting == "pseudo" and draws is not None:
+        draws, found["weighting"] = corrected_draws(study, plan, model, draws)
     return assemble(study, plan, model, draws, found, arguments)
 
 

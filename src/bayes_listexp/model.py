@@ -61,7 +61,8 @@ def build_model(plan: Blueprint) -> pm.Model:
             for arm, answers in arm_slices(plan.J, plan.arms).items():
                 given = plan.cells.answers[arm].astype("int64")
                 counts = pm.Data(f"{arm}_counts", given, dims=("cell", f"{arm}_answer"))
-                _observe(f"answer_{arm}", counts, probabilities[:, answers], dims=("cell", f"{arm}_answer"))
+                relative = plan.relative_weights.get(arm)
+                _observe(f"answer_{arm}", counts, probabilities[:, answers], relative, dims=("cell", f"{arm}_answer"))
         else:
             _observe_rows(plan, parameters, predicted, plan.rows)
         if plan.cells.incomplete is not None:
@@ -221,24 +222,26 @@ def _as_data(name: str, matrices: Matrices) -> Matrices:
     return Matrices(matrices.intercept, slopes, groups)
 
 
-def _observe(name: str, counts: Any, probabilities: Any, *, dims: tuple[str, str]) -> None:
-    """A table of counts as an observed variable, drawn as one multinomial per cell."""
+def _observe(name: str, counts: Any, probabilities: Any, relative: np.ndarray | None, *, dims: tuple[str, str]) -> None:
+    """A table of counts as an observed variable, drawn as one multinomial per cell; weighted, each counts for ``relative``."""
+    weights = [] if relative is None else [pm.Data(f"{name}_relative_weight", relative, dims=dims)]
 
-    def logp(value: Any, probabilities: Any, size_of_cell: Any) -> Any:
-        return answer_log_likelihood(value, probabilities)
+    def logp(value: Any, probabilities: Any, size_of_cell: Any, *relative: Any) -> Any:
+        return answer_log_likelihood(value * relative[0] if relative else value, probabilities)
 
-    def random(probabilities: Any, size_of_cell: Any, rng: Any = None, size: Any = None) -> Any:
+    def random(probabilities: Any, size_of_cell: Any, *relative: Any, rng: Any = None, size: Any = None) -> Any:
         return rng.multinomial(size_of_cell, probabilities / probabilities.sum(axis=-1, keepdims=True))
 
     pm.CustomDist(
         name,
         probabilities,
         counts.sum(axis=-1),
+        *weights,
         logp=logp,
         random=random,
         observed=counts,
         dims=dims,
-        signature="(answer),()->(answer)",
+        signature=f"(answer),(){',(answer)' * len(weights)}->(answer)",
         dtype="int64",
     )
 
@@ -246,6 +249,8 @@ def _observe(name: str, counts: Any, probabilities: Any, *, dims: tuple[str, str
 def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows) -> None:
     """The number of respondents of each distinct observation, as one observed variable."""
     log_p = _log_probability(plan, parameters, predicted, rows, "row", "pattern")
+    if plan.relative_weights:
+        log_p = log_p * pm.Data("row_relative_weight", plan.relative_weights["observed"], dims="pattern")
     _count_respondents("observed", log_p, pm.Data("row_n", rows.n, dims="pattern"), "pattern")
 
 

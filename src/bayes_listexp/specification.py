@@ -23,6 +23,7 @@ from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
 from bayes_listexp.population import COUNT, check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.responses import Lapse
+from bayes_listexp.weighting import WEIGHTINGS, relative_weights
 
 COUNT_GIVEN_TRAIT = ("none", "shift", "free", "saturated")
 TRAIT_GIVEN_COUNT = ("linear", "smooth")
@@ -47,6 +48,10 @@ class Specification:
     instruments : settings of the study's instruments by their names, in place of those they were made with, such as
         {"direct": {"lies": "two_sided"}}.
     margins : auxiliary information, :class:`bayes_listexp.KnownPrevalence` and :class:`bayes_listexp.KnownItem`.
+    weighting : "none", or "pseudo" for the likelihood of the weighted respondents: each counts with a weight, normalised so that
+        weights sum to the number of respondents (of each wave), and the draws are given the spread that the sampling design calls
+        for (Savitsky & Toth 2016; Williams & Savitsky 2021). Where the weighting variables are in the formulas and a population
+        frame is given, "none" with poststratification is the more precise way.
     """
 
     trait: str = "1"
@@ -58,6 +63,7 @@ class Specification:
     priors: Mapping[str, Prior | str] | Literal["flat"] = field(default_factory=dict)
     instruments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     margins: Sequence[Margin] = ()
+    weighting: Literal["none", "pseudo"] = "none"
 
 
 class BoundMargin(NamedTuple):
@@ -73,6 +79,8 @@ class Blueprint:
     """Everything a model is made of, before PyMC: cells, one design per sub-model, report tables, priors.
 
     ``rows`` are the distinct observations of a study with instruments, None for a list alone, whose cells are all it needs.
+    ``relative_weights`` say by how much each of the observed counts is multiplied in the likelihood, by arm (cell, answer) or,
+    with instruments, as ``observed`` (pattern,); empty without weighting.
     """
 
     specification: Specification
@@ -86,6 +94,7 @@ class Blueprint:
     rows: Rows | None = None
     margins: tuple[BoundMargin, ...] = ()
     item: str | None = None
+    relative_weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -161,6 +170,7 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         study.rows(columns) if instruments else None,
         tuple(_bound(m, cells, study) for m in resolved.margins if isinstance(m, KnownPrevalence)),
         study.item,
+        relative_weights(study, columns, cells, bool(instruments)) if resolved.weighting == "pseudo" else {},
     )
 
 
@@ -187,6 +197,8 @@ def _resolve(
 ) -> Specification:
     if specification.dependence not in DEPENDENCES:
         raise InputError(f"dependence = '{specification.dependence}': say one of {', '.join(DEPENDENCES)}.")
+    if specification.weighting not in WEIGHTINGS:
+        raise InputError(f"weighting = '{specification.weighting}': say one of {', '.join(WEIGHTINGS)}.")
     unknown = [name for name in specification.lapses if name not in lapses]
     if unknown:
         raise InputError(

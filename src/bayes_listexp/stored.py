@@ -40,6 +40,8 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "response": specification.response if isinstance(specification.response, str) else "custom",
         "priors": "flat" if specification.priors == "flat" else {k: str(v) for k, v in plan.priors.items()},
     }
+    if specification.weighting != "none":
+        described["weighting"] = specification.weighting
     if specification.margins:
         described["margins"] = [{"kind": type(m).__name__, **dataclasses.asdict(m)} for m in specification.margins]
     facts = {

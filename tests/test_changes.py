@@ -29,6 +29,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures import Printed
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownPrevalence
+from bayes_listexp.report_text import bibtex, methods_paragraph
 from bayes_listexp.survey_changes import change_section, course_section
 from bayes_listexp.survey_results import Survey
 
@@ -387,6 +388,13 @@ def test_the_course_over_the_waves(survey, tree):
     picture = next(block for block in section.blocks if block.kind == "figure")
     assert "2022-09-21: mobilisation" in picture.svg
     assert "published" in picture.svg
+
+
+def test_the_methods_paragraph_says_how_change_is_computed(tree):
+    text, entries = methods_paragraph(tree), bibtex(tree)
+    for name, key in (("Kitagawa 1955", "kitagawa_1955"), ("Holt & Smith 1979", "holt_smith_1979")):
+        assert name in text
+        assert key in entries
 
 
 def test_differences_between_groups_are_in_the_section_on_change(survey):

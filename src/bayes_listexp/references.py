@@ -81,6 +81,14 @@ BIBTEX = r"""@article{blair_imai_2012,
   author = {Rubin, Donald B.}, title = {The {Bayesian} Bootstrap}, journal = {The Annals of Statistics}, year = {1981}, volume =
   {9}, number = {1}, pages = {130--134}}
 
+@article{kitagawa_1955,
+  author = {Kitagawa, Evelyn M.}, title = {Components of a Difference Between Two Rates}, journal = {Journal of the American
+  Statistical Association}, year = {1955}, volume = {50}, number = {272}, pages = {1168--1194}}
+
+@article{holt_smith_1979,
+  author = {Holt, D. and Smith, T. M. F.}, title = {Post Stratification}, journal = {Journal of the Royal Statistical Society.
+  Series A}, year = {1979}, volume = {142}, number = {1}, pages = {33--46}}
+
 @book{kish_1965,
   author = {Kish, Leslie}, title = {Survey Sampling}, publisher = {Wiley}, address = {New York}, year = {1965}}
 
@@ -96,6 +104,10 @@ BIBTEX = r"""@article{blair_imai_2012,
   author = {Ribatet, Mathieu and Cooley, Daniel and Davison, Anthony C.}, title = {Bayesian Inference from Composite Likelihoods,
   with an Application to Spatial Extremes}, journal = {Statistica Sinica}, year = {2012}, volume = {22}, number = {2}, pages =
   {813--845}}
+
+@article{mackay_peto_1995,
+  author = {MacKay, David J. C. and Peto, Linda C. Bauman}, title = {A Hierarchical {Dirichlet} Language Model}, journal =
+  {Natural Language Engineering}, year = {1995}, volume = {1}, number = {3}, pages = {289--307}}
 
 @article{ibrahim_chen_2000,
   author = {Ibrahim, Joseph G. and Chen, Ming-Hui}, title = {Power Prior Distributions for Regression Models}, journal =

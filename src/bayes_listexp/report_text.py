@@ -67,9 +67,26 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
         f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
-        "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
+        f"{_change_words(tree)}Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
     )
+
+
+def _change_words(tree: xr.DataTree) -> str:
+    """How change between waves is computed, for the methods paragraph; "" with one wave."""
+    if not _several_waves(tree):
+        return ""
+    standard = ", and differences in means standardised to the population average over its cells (Holt & Smith 1979)"
+    return (
+        "Changes are differences of the waves' prevalences within each draw; on samples or populations of different make-up they are "
+        "split into the part of people of the same covariates answering differently and the part of the make-up (Kitagawa 1955)"
+        f"{standard if 'population' in tree.children else ''}. "
+    )
+
+
+def _several_waves(tree: xr.DataTree) -> bool:
+    wave = tree.attrs["wave"]
+    return bool(wave) and stored.blueprint_of(tree).cells.frame[wave].nunique() > 1
 
 
 def _weighting_words(tree: xr.DataTree) -> str:
@@ -101,6 +118,8 @@ def bibtex(tree: xr.DataTree) -> str:
         keys.append("blair_chou_imai_2019")
     if "population" in tree.children:
         keys.append("park_gelman_bafumi_2004")
+    if _several_waves(tree):
+        keys += ["kitagawa_1955", *(["holt_smith_1979"] if "population" in tree.children else [])]
     keys += WEIGHTED if "weighting" in tree.children else []
     frame = stored.population_frame_of(tree)
     keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []

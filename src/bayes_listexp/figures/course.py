@@ -114,7 +114,8 @@ def _draw_course(axes: Axes, places: list[float], marks: list[Mark], dims: list[
             axes.plot([beside, beside], [dim.lower, dim.upper], color=DIM, lw=1.2, ls=(0, (3, 1.5)), zorder=2.5)
             axes.plot([beside], [dim.point], "D", color="white", mec=DIM, mew=1.3, ms=4.8, zorder=2.6)
         axes.annotate(f"{mark.point:.0f}", (x, mark.upper), (0 if dim is None else 5, 3), textcoords="offset points", size=SMALL,
-                      color=POSTERIOR, weight="bold", ha="center" if dim is None else "right", va="bottom", zorder=6)  # fmt: skip
+                      color=POSTERIOR, weight="bold", ha="center" if dim is None else "right", va="bottom", zorder=6,
+                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6})  # fmt: skip
 
 
 def _finish_course(axes: Axes, places: list[float], labels: list[str], marks: list[Mark], label: str) -> None:

@@ -41,6 +41,7 @@ ROOMS = [
     "structures",
     "syntax",
     "formulas",
+    "least_squares",
     "instruments",
     "list_and_direct",
     "specification",

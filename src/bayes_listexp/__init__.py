@@ -31,6 +31,7 @@ _HOMES = {
     "poststratified_means": "design_based",
     "poststratified_change": "design_based",
     "double_list": "design_based",
+    "linear_regression": "least_squares",
     "refusal_bounds": "bounds",
     "combined_estimate": "list_and_direct",
     "placebo_tests": "list_and_direct",

@@ -59,19 +59,22 @@ def corrected_draws(
     """Unconstrained ``draws`` (chain, draw, parameter) with the design's spread, and by how much each parameter was widened.
 
     The dataset has ``sd_ratio`` (unconstrained_parameter,), the sd of the corrected draws over that of the draws, and
-    ``design_effect`` as in :class:`Correction`; attributes are the median of the ratios and what was taken for the sampled units.
+    ``design_effect`` as in :class:`Correction`, and ``pattern_weight`` (pattern,), the sum of the normalised weights of the
+    respondents of each distinct observation; attributes are the median of the ratios and what was taken for the sampled units.
 
     Raises
     ------
     InputError : the likelihood and the priors together do not curve in every direction.
     """
     found = correction(study, plan, model, draws.mean(axis=(0, 1)))
+    seen = weighted_observations(study, list(plan.cells.frame.columns), bool(plan.instruments))
     moved = found.centre + (draws - found.centre) @ found.transform
     ratio = moved.std(axis=(0, 1)) / draws.std(axis=(0, 1))
     told = {"shrinkage": found.shrinkage, "units": found.units, "degrees_of_freedom": found.degrees_of_freedom,
             "median_sd_ratio": float(np.median(ratio))}
     dims = "unconstrained_parameter"
-    return moved, xr.Dataset({"sd_ratio": (dims, ratio), "design_effect": (dims, found.design_effect)}, attrs=told)
+    columns = {"sd_ratio": (dims, ratio), "design_effect": (dims, found.design_effect), "pattern_weight": ("pattern", seen.total)}
+    return moved, xr.Dataset(columns, attrs=told)
 
 
 def correction(study: ListExperiment, plan: Blueprint, model: pm.Model, centre: np.ndarray) -> Correction:

@@ -116,7 +116,8 @@ def power_scaling(
     """
     _need_posterior(tree)
     found = _prevalences(tree, [by] if isinstance(by, str) else list(by), population) | dict(quantities or {})
-    n = tree["observed_data"]["pattern_n"].to_numpy()
+    weighted = "weighting" in tree.children
+    n = (tree["weighting"]["pattern_weight"] if weighted else tree["observed_data"]["pattern_n"]).to_numpy()
     by_pattern = tree["log_likelihood"]["answer_given"].transpose("chain", "draw", "pattern")
     likelihood = xr.DataArray(by_pattern.to_numpy() @ n, dims=("chain", "draw"))
     values = np.stack([draws.transpose("chain", "draw").to_numpy() for draws in found.values()], axis=-1)

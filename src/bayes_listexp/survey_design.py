@@ -76,10 +76,12 @@ def replicates_of(columns: DesignColumns, weights: str | None) -> Replicates | N
         raise InputError(f"replicate_rho = {columns.rho!r}: Fay's method needs a factor of at least 0 and below 1, and the others "
                          "none.")
     factor = {"jackknife": (size - 1) / size, "fay": 1 / (size * (1 - (columns.rho or 0.0)) ** 2)}.get(method, 1 / size)
-    scales = (factor,) * size if columns.scales is None else tuple(float(scale) for scale in columns.scales)
+    scales = (factor,) * size if columns.scales is None else columns.scales
+    if not all(isinstance(scale, int | float) for scale in scales):
+        raise InputError(f"replicate_scales = {list(scales)!r} must be numbers.")
     if len(scales) != size or not np.isfinite(scales).all() or min(scales) < 0:
         raise InputError(f"replicate_scales: {size} replicate weights need as many factors of at least 0, found {len(scales)}.")
-    return Replicates(method, scales)
+    return Replicates(method, tuple(float(scale) for scale in scales))
 
 
 def read_design(frame: pd.DataFrame, columns: DesignColumns) -> pd.DataFrame:

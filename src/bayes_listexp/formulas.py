@@ -27,7 +27,8 @@ class GroupTerm(NamedTuple):
 
     ``levels`` are the combinations of the factors' levels, the last factor's moving fastest; ``sampled`` (level,) says which
     have respondents. ``kinds`` are the factors' structures, and ``factor_levels`` their own levels. Where ``correlated``, the
-    effects of the columns of one level are.
+    effects of the columns of one level are. ``lower`` are the subsets of the factors, the empty one included, that have such
+    effects in the formula themselves.
     """
 
     name: str
@@ -40,6 +41,7 @@ class GroupTerm(NamedTuple):
     kinds: tuple[str, ...]
     factor_levels: tuple[tuple[str, ...], ...]
     correlated: bool
+    lower: tuple[frozenset[str], ...] = (frozenset(),)
 
     @property
     def text(self) -> str:
@@ -119,6 +121,9 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
         raise InputError(f"formula '{formula}' has no terms. Write '1' for an intercept alone.")
     groups = tuple(_group_term(name, terms, rows, like, n) for name, terms in by_factor(parsed.group_terms).items())
     _refuse_confusable(formula, groups)
+    categorical = [c for c in used if isinstance(like[c].dtype, pd.CategoricalDtype)]
+    alone = {frozenset([name]) for name in categorical if any(term.name == name for term in parsed.common_terms)}
+    groups = tuple(group._replace(lower=_lower(group, groups, alone)) for group in groups)
     return Design(formula, common, names, intercept, center, scale, groups, like)
 
 
@@ -297,6 +302,14 @@ def _group_term(
     own = tuple(_levels(like, (name,)) for name in factors)
     correlated = any(f.correlated for f in written)
     return GroupTerm(term_name(written), factors, columns, expression, centers, levels, sampled, kinds, own, correlated)
+
+
+def _lower(term: GroupTerm, groups: Sequence[GroupTerm], alone: set[frozenset[str]]) -> tuple[frozenset[str], ...]:
+    """The proper subsets of a term's factors that have the same effects themselves; ``alone`` have them as common effects."""
+    found = {frozenset(group.factors) for group in groups if set(group.columns) >= set(term.columns)}
+    if term.columns == ("Intercept",):
+        found |= alone
+    return (frozenset(), *sorted((s for s in found if s < frozenset(term.factors)), key=sorted))
 
 
 def _levels(like: pd.DataFrame, factors: tuple[str, ...]) -> tuple[str, ...]:

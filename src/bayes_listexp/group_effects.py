@@ -20,7 +20,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import GroupTerm, Matrices
 from bayes_listexp.priors import Prior
 from bayes_listexp.specification import Blueprint, group_prior
-from bayes_listexp.structures import EXCHANGEABLE, Axis, axis, rotated
+from bayes_listexp.structures import EXCHANGEABLE, Axis, axis, exchangeable, rotated
 
 CENTRED = np.inf
 
@@ -102,22 +102,28 @@ def _told(plan: Blueprint, name: str, term: GroupTerm, information: np.ndarray) 
 
 def _axes(plan: Blueprint, term: GroupTerm, told: np.ndarray) -> tuple[list[Axis], list[int]]:
     """The structures of a term: structured factors one by one, then the exchangeable ones together; and the factors' order."""
-    structured = [i for i, kind in enumerate(term.kinds) if kind != EXCHANGEABLE]
-    plain = [i for i, kind in enumerate(term.kinds) if kind == EXCHANGEABLE]
+    structured, plain = _split(term)
     sizes = [len(levels) for levels in term.factor_levels]
     grid = term.sampled.reshape(sizes)
     alone, relations = len(term.kinds) == 1, plan.specification.relations
     out = [
-        axis(term.kinds[i], term.factor_levels[i], _any_but(grid, [i]), relations, column=term.factors[i], alone=alone)
+        axis(term.kinds[i], term.factor_levels[i], _any_but(grid, [i]), relations, column=term.factors[i], alone=alone,
+             centred=frozenset(term.factors) - {term.factors[i]} in term.lower)
         for i in structured
     ]
     if plain:
-        together = _any_but(grid, plain).ravel()
-        labels = [str(k) for k in range(len(together))]
-        out.append(axis(EXCHANGEABLE, labels, together, relations, column=":".join(term.factors[i] for i in plain)))
+        inside = frozenset(term.factors[i] for i in structured)
+        removed = [tuple(j for j, i in enumerate(plain) if term.factors[i] in below) for below in term.lower if inside <= below]
+        out.append(exchangeable([sizes[i] for i in plain], _any_but(grid, plain).ravel(), removed))
     if len(out) == 1 and np.isfinite(told).all() and told.any():
         out = [rotated(out[0], told[0])]
     return out, [*structured, *plain]
+
+
+def _split(term: GroupTerm) -> tuple[list[int], list[int]]:
+    """Positions of a term's structured factors, and of its exchangeable ones."""
+    structured = [i for i, kind in enumerate(term.kinds) if kind != EXCHANGEABLE]
+    return structured, [i for i in range(len(term.kinds)) if i not in structured]
 
 
 def _any_but(grid: np.ndarray, kept: list[int]) -> np.ndarray:
@@ -130,8 +136,7 @@ def _by_direction(told: np.ndarray, axes: list[Axis], term: GroupTerm) -> np.nda
     if not np.isfinite(told).all() or not told.any():
         return np.full((len(told), *(along.basis.shape[1] for along in axes)), told.max())
     sizes = [len(levels) for levels in term.factor_levels]
-    structured = [i for i, kind in enumerate(term.kinds) if kind != EXCHANGEABLE]
-    plain = [i for i, kind in enumerate(term.kinds) if kind == EXCHANGEABLE]
+    structured, plain = _split(term)
     out = told.reshape(len(told), *sizes).transpose(0, *(1 + i for i in [*structured, *plain]))
     out = out.reshape(len(told), *(along.basis.shape[0] for along in axes))
     for i, along in enumerate(axes, start=1):

@@ -31,6 +31,9 @@ CORRELATED = "lkj"
 """What `(1 + x|lkj(region))` is called: effects of the columns of one level are correlated."""
 
 EXCHANGEABLE = "exchangeable"
+INTRINSIC = ("rw1", "rw2", "icar")
+"""Structures of differences alone, which leave the levels' mean open."""
+
 NULL = 1e-9
 
 
@@ -56,23 +59,25 @@ class Axis(NamedTuple):
     places: np.ndarray | None = None
 
 
-def axis(kind: str, levels: Sequence[str], sampled: np.ndarray, relations: Relations, *, column: str, alone: bool = True) -> Axis:
+def axis(kind: str, levels: Sequence[str], sampled: np.ndarray, relations: Relations, *, column: str, alone: bool = True,
+         centred: bool = True) -> Axis:
     """The structure of one factor's ``levels``, those with respondents marked in ``sampled`` (level,).
 
     ``alone`` says that the factor is the whole term; within an interaction the straight line of an rw2 is one more direction.
+    ``centred`` False keeps the levels' mean among the effects, where nothing else in the model stands for it.
 
     Raises
     ------
-    InputError : the structure needs an order, times or neighbours that are not known, by the column's name.
+    InputError : the structure needs an order, times, neighbours or a mean that are not known, by the column's name.
     """
     size = len(levels)
-    centring = np.eye(size) - sampled / sampled.sum()
+    centring = np.eye(size) - centred * np.asarray(sampled) / np.sum(sampled)
+    if not centred and kind in INTRINSIC:
+        raise InputError(f"{kind}({column}): in an interaction it says nothing about the mean over '{column}'. Add the effects of the "
+                         "interaction's other factors to the formula.")
     if kind in BETWEEN:
         covariance = _between(levels, _pairs(column, levels, relations))
-        basis, variance = _directions(covariance, everything=kind == "bym2")
-        return Axis(kind, centring @ basis, variance)
-    if kind == EXCHANGEABLE:
-        basis, variance = _directions(np.eye(size), everything=True)
+        basis, variance = _directions(covariance, everything=kind == "bym2", constant=not centred)
         return Axis(kind, centring @ basis, variance)
     places = _places(column, levels, relations)
     if kind in ("ar1", "gp"):
@@ -90,6 +95,28 @@ def axis(kind: str, levels: Sequence[str], sampled: np.ndarray, relations: Relat
     if alone:
         return Axis(kind, centring @ basis, variance, trend=centring @ line)
     return Axis(kind, centring @ np.column_stack([basis, line]), np.append(variance, 1.0))
+
+
+def exchangeable(sizes: Sequence[int], sampled: np.ndarray, removed: Iterable[Sequence[int]]) -> Axis:
+    """Exchangeable effects of the combinations of factors with ``sizes`` levels, the last factor's moving fastest.
+
+    ``removed`` are the subsets of factors (by position; () for none) whose own effects the model has beside these: the mean over
+    the other factors is left to them, so that an interaction is what its parts do not say. Where only the overall mean is, it
+    is that of the combinations with respondents (``sampled``).
+    """
+    subsets = [tuple(subset) for subset in removed]
+    size = int(np.prod(sizes))
+    remaining = np.eye(size)
+    for subset in subsets:
+        mean = np.ones((1, 1))
+        for i, own in enumerate(sizes):
+            mean = np.kron(mean, np.eye(own) if i in subset else np.full((own, own), 1 / own))
+        remaining = remaining @ (np.eye(size) - mean)
+    values, vectors = np.linalg.eigh((remaining + remaining.T) / 2)
+    basis = vectors[:, values > 0.5]
+    if subsets == [()]:
+        basis = (np.eye(size) - np.asarray(sampled) / np.sum(sampled)) @ basis
+    return Axis(EXCHANGEABLE, basis, np.ones(basis.shape[1]))
 
 
 def rotated(given: Axis, information: np.ndarray) -> Axis:
@@ -162,7 +189,7 @@ def _year(label: str) -> float:
         raise ValueError(f"'{label}' is no date")
     period = pd.Period(label)
     middle = period.start_time + (period.end_time - period.start_time) / 2
-    return float(middle.year + (middle.dayofyear - 0.5) / (366 if middle.is_leap_year else 365))
+    return float(middle.year + (middle.day_of_year - 0.5) / (366 if middle.is_leap_year else 365))
 
 
 def _places(column: str, levels: Sequence[str], relations: Relations) -> np.ndarray:
@@ -209,17 +236,18 @@ def _scaled(precision: np.ndarray) -> np.ndarray:
     return covariance / np.exp(np.log(np.diag(covariance)).mean())
 
 
-def _directions(covariance: np.ndarray, *, everything: bool) -> tuple[np.ndarray, np.ndarray]:
+def _directions(covariance: np.ndarray, *, everything: bool, constant: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Directions (level, direction) orthogonal to the constant, and the covariance's variance in each; without those of
-    variance 0 unless ``everything`` is wanted.
+    variance 0 unless ``everything`` is wanted; with the constant itself, of variance 0, if it is.
     """
     size = len(covariance)
     flat = np.eye(size) - 1 / size
     # the constant is moved to the end of the spectrum, where it cannot be mixed with another direction of variance 0
     values, vectors = np.linalg.eigh(flat @ covariance @ flat - np.ones((size, size)) / size)
-    values, vectors = values[1:], vectors[:, 1:]
-    keep = np.ones(size - 1, dtype=bool) if everything else values > NULL * values.max()
-    return vectors[:, keep], np.maximum(values[keep], 0.0)
+    first = 0 if constant else 1
+    values, vectors = np.maximum(values[first:], 0.0), vectors[:, first:]
+    keep = np.ones(len(values), dtype=bool) if everything else values > NULL * values.max()
+    return vectors[:, keep], values[keep]
 
 
 def read_neighbours(given: Mapping[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:

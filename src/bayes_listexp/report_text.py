@@ -67,7 +67,8 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
         f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
-        f"{_change_words(tree)}Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
+        f"{_change_words(tree)}"
+        "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
     )
 

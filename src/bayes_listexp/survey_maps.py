@@ -38,7 +38,8 @@ def _support_maps(survey: Survey, regions: RegionMap) -> list[Block]:
         draws = draws.sel({waves[0]: shown}, drop=True)
     title, label = f"Support by {regions.column}", "Support, % of the population" if study.population is not None else "Support, %"
     chosen = f" Of {len(study.waves)} waves, {shown} is shown." if shown else ""
-    return _maps(survey, regions, draws, along=along, change=False, title=title, subtitle=shown, label=label, more=chosen)
+    return _maps(survey, regions, draws, along=along, change=False, title=title, subtitle=_subtitle(survey, shown),
+                 label=label, more=chosen)  # fmt: skip
 
 
 def _change_maps(survey: Survey, regions: RegionMap) -> list[Block]:
@@ -47,8 +48,13 @@ def _change_maps(survey: Survey, regions: RegionMap) -> list[Block]:
         return []
     first, second = survey.waves
     return _maps(survey, regions, changes_of(survey, by=regions.column)["change"], along=None, change=True,
-                 title=f"Change in support by {regions.column}", subtitle=f"{first} to {second}",
+                 title=f"Change in support by {regions.column}", subtitle=_subtitle(survey, f"{first} to {second}"),
                  label="Change in support, percentage points", more="")  # fmt: skip
+
+
+def _subtitle(survey: Survey, when: str) -> str:
+    """What is supported, unless several items each have a map of their own, and when."""
+    return "; ".join([survey.study.sensitive_item] * (survey.study.item is None) + [when] * bool(when))
 
 
 def _maps(

@@ -13,6 +13,7 @@ from matplotlib.path import Path
 from bayes_listexp.figures.forest import percent_words
 from bayes_listexp.figures.map_scale import (
     EMPTY,
+    NO_BREAK,
     ColourScale,
     Marks,
     draw_colour_bar,
@@ -143,7 +144,7 @@ def _list_of_others(marks: Marks, spots: Mapping[str, Any], change: bool) -> lis
     said = []
     for name in [name for name in names_of(marks) if name not in spots]:
         words = [percent_words(values[name], signed=change) if name in values else "no estimate" for values in marks.values()]
-        said.append(f"{name} {', '.join(words)}")
+        said.append(f"{name} {', '.join(word.replace(' ', NO_BREAK) for word in words)}")
     order = ", in the order of the maps" if len(marks) > 1 else ""
     return fitted(f"Too small for a number{order}: {'; '.join(said)}", ROOM, SMALL) if said else []
 
@@ -190,7 +191,7 @@ def _spot(path: Path, above: list[Path], width: float) -> tuple[float, float] | 
         return None
     middle = points.mean(axis=0)
     points = points[np.argsort(((points - middle) ** 2).sum(axis=1), kind="stable")]
-    edge = np.array([(x, y) for x in np.linspace(-0.5, 0.5, 7) for y in np.linspace(-0.5, 0.5, 5)]) * [width + 0.04, 0.11]
+    edge = np.array([(x, y) for x in np.linspace(-0.5, 0.5, 7) for y in np.linspace(-0.5, 0.5, 5)]) * [width + 0.025, 0.09]
     boxes = points[:, None, :] + edge
     free = path.contains_points(boxes.reshape(-1, 2))
     for other in above:

@@ -19,6 +19,7 @@ SEQUENTIAL = LinearSegmentedColormap.from_list("support", ["#f1f5fa", "#b9cee6",
 DIVERGING = LinearSegmentedColormap.from_list("change", ["#7a2e05", "#d68b55", "#f6f3ef", "#7ba2cf", "#123d70"])
 WIDTHS = LinearSegmentedColormap.from_list("width", ["#f7f7f7", "#bdbdbd", "#4d4d4d"])
 NARROWEST = 30  # percentage points: a scale that is fitted to less would show noise as a pattern
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 Marks = dict[str, dict[str, Mark]]
 """Percent or percentage points by wave (or "" where there is one map) and region."""

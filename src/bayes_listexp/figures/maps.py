@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from bayes_listexp.figures.forest import Mark
 from bayes_listexp.figures.map_scale import (
     EMPTY,
+    NO_BREAK,
     OUTLINE,
     ColourScale,
     bar_ends,
@@ -49,7 +50,6 @@ GAP = 0.05  # inches between tiles
 ROOMY = 0.6  # inches: a tile as wide as this has room for its name and its interval in numbers
 TINY = 0.33  # narrower than this two maps do not stand side by side
 NAME = 7.2  # points
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Grid(NamedTuple):

@@ -338,7 +338,8 @@ def _grouped(tree: xr.DataTree, draws: np.ndarray, target: Target, by: list[str]
 def _averaged(draws: np.ndarray, target: Target, by: list[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
     """Mass-weighted averages over the rows of each group, (draw, group), and the groups (None: everybody is one)."""
     if not by:
-        return ((draws * target.mass).sum(axis=1) / target.mass.sum(axis=-1))[:, None], None
+        total = draws @ target.mass if target.mass.ndim == 1 else np.einsum("dr,dr->d", draws, target.mass)
+        return (total / target.mass.sum(axis=-1))[:, None], None
     return average(draws, target.frame, target.mass, by)
 
 

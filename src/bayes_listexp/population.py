@@ -188,13 +188,16 @@ def drawn_counts(frame: PopulationFrame, wave: str | None, draws: int, seed: int
     uncertain = np.isfinite(sizes[codes]) & (counts > 0)
     shape = np.where(uncertain, sizes[codes] * counts / np.where(totals > 0, totals, 1)[codes], 0.0)
     drawn = np.random.default_rng(seed).standard_gamma(shape, size=(draws, len(counts)))
-    drawn = np.where(uncertain, np.maximum(drawn, TINY), counts)
-    return drawn * (totals / np.where(totals > 0, sum_by(drawn, codes, len(waves)), 1.0))[:, codes]
+    np.maximum(drawn, TINY, out=drawn)
+    drawn[:, ~uncertain] = counts[~uncertain]
+    drawn *= (totals / np.where(totals > 0, sum_by(drawn, codes, len(waves)), 1.0))[:, codes]
+    return drawn
 
 
-def sum_by(values: np.ndarray, codes: np.ndarray, size: int) -> np.ndarray:
-    """Sums of ``values`` (..., row) over the rows of each of ``size`` groups, (..., group)."""
-    member = csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)), shape=(len(codes), size))
+def sum_by(values: np.ndarray, codes: np.ndarray, size: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sums of ``values`` (..., row), times ``weights`` (row,), over the rows of each of ``size`` groups, (..., group)."""
+    each = np.ones(len(codes)) if weights is None else weights
+    member = csr_array((each, (np.arange(len(codes)), codes)), shape=(len(codes), size))
     return values @ member
 
 
@@ -293,4 +296,5 @@ def average(draws: np.ndarray, frame: pd.DataFrame, mass: np.ndarray, by: Sequen
     codes, index = grouping(frame, by)
     total = np.atleast_2d(sum_by(mass, codes, len(index)))
     keep = (total > 0).all(axis=0)
-    return sum_by(draws * mass, codes, len(index))[..., keep] / total[:, keep], index[keep]
+    sums = sum_by(draws * mass, codes, len(index)) if mass.ndim > 1 else sum_by(draws, codes, len(index), mass)
+    return sums[..., keep] / total[:, keep], index[keep]

@@ -34,6 +34,16 @@ def test_ties_are_split_by_hand():
     assert lee["upper"] == pytest.approx(12 / 5 - (0 + 1 + 1 + 1 + 2) / 5)
 
 
+def test_standard_errors_by_hand():
+    """Lee's Proposition 3 with n - 1 for n: of the five lowest, 0 1 1 1 2, mean 1 and variance .4, cut off at 2."""
+    q, n = 5 / 8, 8
+    part = (q * (0.4 + (2 - 1) ** 2) - q**2 * (2 - 1) ** 2) / q**2 / (n - 1)
+    share = ((2 - 1) / q) ** 2 * q**2 * (1 - q) / (q * n)  # nobody refused the control list
+    other = np.var([1, 2, 2, 4, 3], ddof=1) / 5
+    lee = bounds_of(study_of(CONTROL, TREATMENT), ALWAYS)
+    assert lee["se_upper"] == pytest.approx(np.sqrt(part + share + other))
+
+
 def test_part_of_a_person_is_left_out():
     """Two of three answer the treatment list: of four answers 0 1 1 2 the lowest eight thirds are 0, 1, and two thirds of 1."""
     lee = bounds_of(study_of([0, 1, 1, 2], [1, 3, None]), ALWAYS)

@@ -19,6 +19,8 @@ from bayes_listexp import (
     loo,
     prevalence,
     realised_prevalence,
+    render_report,
+    report_text,
     stored,
     trait_probability,
 )
@@ -27,7 +29,12 @@ from bayes_listexp.incomplete import candidates, level_shares
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names
 from bayes_listexp.predictive import log_likelihood, patterns, trait_given_answer
+from bayes_listexp.report import tables_of
+from bayes_listexp.spec import read_spec
+from bayes_listexp.spec import study_of as study_of_spec
 from bayes_listexp.specification import blueprint
+from bayes_listexp.survey_report import survey_report
+from bayes_listexp.survey_results import Survey
 from combinations import direct
 
 J = 3
@@ -283,6 +290,38 @@ def test_design_based_estimates_leave_out_those_who_cannot_be_grouped():
     study, dropped = (study_of(people(300, 3), missing) for missing in ("model", "drop"))
     pd.testing.assert_frame_equal(difference_in_means(study, by="eth"), difference_in_means(dropped, by="eth"))
     assert difference_in_means(study)[["n_control", "n_treatment"]].to_numpy().sum() == 300
+
+
+def test_the_report_says_who_was_kept_and_how():
+    frame = people(300, 14)
+    frame.loc[5, "y"] = None
+    study = study_of(frame)
+    tree = fit(study, trait="sex + eth", counts="binomial", method="map")
+    report = survey_report(Survey(study, tree, "Title", by=["eth"]))
+    tables = {table.name: table for table in tables_of(report)}
+    assert tables["exclusions"].frame["reason"].tolist() == ["answer missing: y"]
+    assert tables["modelled"].frame["reason"].tolist() == ["covariate missing, modelled: sex", "covariate missing, modelled: eth"]
+    counted = tables["modelled"].frame[["control", "treatment"]].to_numpy().sum()
+    page = render_report(report)
+    control, treatment = (int((frame["t"].drop(5) == arm).sum()) for arm in (0, 1))
+    assert f"299 ({control} control, {treatment} treatment)" in page
+    assert f"{counted} respondents lack a covariate and are kept" in page
+    assert "missing at random" in page
+    assert "mackay_peto_1995" in report_text.bibtex(tree)
+    assert "mackay_peto_1995" not in report_text.bibtex(fit(study_of(frame, "drop"), counts="binomial", method="map"))
+
+
+def test_a_spec_says_so(tmp_path):
+    people(200, 15).to_csv(tmp_path / "survey.csv", index=False)
+    text = '[data]\nfile = "survey.csv"\nanswer = "y"\narm = "t"\nJ = 3\nwave = "wave"\ncovariates = ["sex", "eth"]\nmissing = "model"\n'
+    path = tmp_path / "survey.toml"
+    path.write_text(text + '[model]\ntrait = "sex + eth"\n', encoding="utf-8")
+    study, _ = study_of_spec(read_spec(path))
+    assert study.missing == "model"
+    assert study.cells(["sex", "eth"]).incomplete is not None
+    path.write_text(text.replace('"model"', '"guess"'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"survey.toml, line 8: \[data\] missing = 'guess': say one of drop, level, model"):
+        read_spec(path)
 
 
 class TestShares:

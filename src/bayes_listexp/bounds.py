@@ -6,6 +6,7 @@ pairs of bounds say how much that can matter. The worst case assumes nothing of 
 1071-1102) assumes that the sensitive item makes nobody answer whom the control list would make refuse (or, where the control list
 is refused more often, the reverse), and is about those who would answer either list: the others are some of those who answered the
 list that is refused less, and the bounds leave out as many of its lowest, or its highest, answers.
+Intervals are those of Imbens & Manski (2004, "Confidence intervals for partially identified parameters", Econometrica 72: 1845-1857).
 """
 
 from __future__ import annotations

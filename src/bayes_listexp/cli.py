@@ -75,7 +75,7 @@ def check(spec: Path) -> int:
     spec: A TOML spec.
     """
     from bayes_listexp.checks import design_checks
-    from bayes_listexp.exclusions import KEPT
+    from bayes_listexp.exclusions import kept
     from bayes_listexp.published.audit import audit as audit_means
     from bayes_listexp.spec import published_of, read_spec, study_of
 
@@ -91,9 +91,9 @@ def check(spec: Path) -> int:
     for instrument in study.instruments:
         asked = study.table[[c for c in study.observed if owner[c] == instrument.name]].notna().any(axis=1)
         print(f"instrument {instrument.name} ({', '.join(instrument.columns)}): {study.table.loc[asked, '_n'].sum():,} respondents")
-    for _, row in study.exclusions.iterrows():
+    for stays, (_, row) in zip(kept(study.exclusions), study.exclusions.iterrows(), strict=True):
         print(
-            f"{'' if row['reason'].endswith(KEPT) else 'excluded, '}{row['reason']} ({row['column']}): {row['control']} control, "
+            f"{'' if stays else 'excluded, '}{row['reason']} ({row['column']}): {row['control']} control, "
             f"{row['treatment']} treatment, {row['arm unknown']} arm unknown"
         )
     _print_checks(design_checks(study, [c for c in read.table("report").get("by", []) if c in study.covariates]))

@@ -95,7 +95,7 @@ def margin_words(margin: Mapping[str, Any]) -> str:
 
 
 def study_words(tree: xr.DataTree) -> list[str]:
-    """Sentences on a design with several sensitive items, a placebo list or without a control arm."""
+    """Sentences on a design with several sensitive items, a placebo list or without a control arm, and on missing covariates."""
     plan, out = stored.blueprint_of(tree), []
     if plan.item is not None:
         out.append(f"There are {len(plan.items)} sensitive items ({', '.join(plan.items)}), each on a treatment list of its own; "
@@ -104,6 +104,12 @@ def study_words(tree: xr.DataTree) -> list[str]:
         out.append("Part of the control arm was shown a placebo list, whose additional item applies to nobody (Riambau & Ostwald 2021).")
     if not plan.cells.control.sum() and "placebo" not in plan.arms:
         out.append("Everybody was shown the treatment list; what is known of the control items stands in for a control arm.")
+    if plan.cells.incomplete is not None:
+        out.append(
+            f"{int(plan.cells.incomplete.n.sum()):,} respondents lack a covariate and are kept: their likelihood adds up over the "
+            "levels they may have, taken to be missing at random given their other covariates. The shares of the levels are those of "
+            "the respondents who lack nothing, shrunken towards the shares of respondents known by fewer covariates (MacKay & Peto "
+            "1995), and held fixed, so that intervals do not hold their error.")
     return out
 
 
@@ -132,7 +138,9 @@ def cited(tree: xr.DataTree) -> list[str]:
     keys = [key for table in tables if table["kind"] in KINDS for key in KINDS[table["kind"]].cites]
     keys += ["chou_imai_rosenfeld_2020"] if margins else []
     keys += ["ibrahim_chen_2000"] if any(margin["discount"] != 1 for margin in margins) else []
-    return keys + (["riambau_ostwald_2021"] if "placebo" in stored.blueprint_of(tree).arms else [])
+    plan = stored.blueprint_of(tree)
+    keys += ["mackay_peto_1995"] if plan.cells.incomplete is not None else []
+    return keys + (["riambau_ostwald_2021"] if "placebo" in plan.arms else [])
 
 
 def _values(table: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bayes_listexp.changes import read_day
 from bayes_listexp.errors import InputError
+from bayes_listexp.exclusions import MISSING
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
@@ -305,6 +306,9 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
             f"{where}{line_of(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
             "has none. Leave it out."
         )
+    if data.get("missing", MISSING[0]) not in MISSING:
+        raise InputError(f"{where}{line_of(text, 'missing', 'data')}: [data] missing = {data['missing']!r}: say one of "
+                         f"{', '.join(MISSING)}.")
     if "simulated" in data and "population" in tables:
         raise InputError(f"{where}{line_of(text, 'population')}: [population] is part of the simulation. Leave it out.")
     for key, values in (("arms", data.get("arms")), ("change", report.get("change"))):

@@ -10,11 +10,12 @@ import pandas as pd
 import xarray as xr
 
 from bayes_listexp import estimates, figures, predictive, report_text, stored
+from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
 from bayes_listexp.design_based import difference_in_means
-from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT
+from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
 from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
@@ -58,8 +59,7 @@ def _alarm(survey: Survey) -> str | None:
 
 def _data(survey: Survey) -> Section:
     study, cells = survey.study, stored.blueprint_of(survey.tree).cells
-    arms = {arm: int(answers.sum()) for arm, answers in cells.answers.items()}
-    unlisted = int(np.sum(cells.unlisted))
+    arms, unlisted = _sizes(cells)
     listed = ", ".join([*(f"{size:,} {arm}" for arm, size in arms.items()), *[f"{unlisted:,} without list answer"] * bool(unlisted)])
     pairs = [
         ("Source", str(study.source["name"])),
@@ -72,25 +72,16 @@ def _data(survey: Survey) -> Section:
         ("Cells (distinct covariate rows)", f"{len(cells.frame):,}"),
     ]
     unused = cells.exclusions.reindex(columns=EXCLUSION_COLUMNS)
-    kept = unused["reason"].astype(str).str.endswith(KEPT)
-    excluded = unused[~kept]
+    kept, modelled = (unused["reason"].astype(str).str.endswith(ending) for ending in (KEPT, MODELLED))
+    excluded = unused[~kept & ~modelled]
     blocks: list[Block] = [Facts((*pairs, *population_facts(survey), *_beside_the_list(survey, unused[kept])))]
     if len(excluded):
-        total = int(excluded[["control", "treatment", "arm unknown"]].to_numpy().sum())
-        frame = excluded.assign(reason=excluded["reason"] + ": " + excluded["column"])
-        blocks.append(
-            Table(
-                "exclusions",
-                frame,
-                f"Excluded respondents ({total:,} in all), each under the first reason that applies",
-                (
-                    Text("reason", "Reason"),
-                    Number("control", "Control arm"),
-                    Number("treatment", "Treatment arm"),
-                    Number("arm unknown", "Arm unknown"),
-                ),
-            )
-        )
+        blocks.append(_by_arm("exclusions", excluded, "Excluded respondents", ""))
+    if modelled.any():
+        note = ("They are in the model and in its estimates, at every level they may have. A level is taken to be missing at random "
+                "given the other covariates; its share is that of respondents who lack nothing, and held fixed, so that intervals do "
+                "not hold its error.")
+        blocks.append(_by_arm("modelled", unused[modelled], "Respondents kept although a covariate is missing", note))
     blocks += population_blocks(survey, cells)
     lead = "Every respondent read is either analysed or listed here with the reason for leaving them out."
     if survey.study.synthetic:
@@ -99,6 +90,25 @@ def _data(survey: Survey) -> Section:
             Warn("These data are simulated. They show what such a survey could say; they are no evidence on opinion."),
         )
     return Section("data", "Data", lead, tuple(blocks))
+
+
+def _sizes(cells: Cells) -> tuple[dict[str, int], int]:
+    """Respondents by arm, and those without an answer to the list, whether their cell is known or not."""
+    arms, unlisted = {arm: int(answers.sum()) for arm, answers in cells.answers.items()}, int(np.sum(cells.unlisted))
+    if cells.incomplete is None:
+        return arms, unlisted
+    seen = cells.incomplete.seen
+    return ({arm: n + int(seen.n[seen.arm == ARMS.index(arm)].sum()) for arm, n in arms.items()},
+            unlisted + int(seen.n[seen.arm < 0].sum()))
+
+
+def _by_arm(name: str, rows: pd.DataFrame, title: str, note: str) -> Table:
+    """A part of a table of exclusions, counted by arm."""
+    total = int(rows[["control", "treatment", "arm unknown"]].to_numpy().sum())
+    frame = rows.assign(reason=rows["reason"] + ": " + rows["column"])
+    columns = (Text("reason", "Reason"), Number("control", "Control arm"), Number("treatment", "Treatment arm"),
+               Number("arm unknown", "Arm unknown"))
+    return Table(name, frame, f"{title} ({total:,} in all), each under the first reason that applies", columns, note)
 
 
 def _beside_the_list(survey: Survey, kept: pd.DataFrame) -> list[tuple[str, str]]:

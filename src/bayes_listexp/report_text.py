@@ -107,9 +107,10 @@ def _frame_words(frame: PopulationFrame) -> str:
              if "raking" in frame.methods else "")
     if frame.exact:
         return raked.strip()
-    size = "its effective number of respondents" if "survey" in frame.methods else "the number of people that they rest on"
+    surveyed = "survey" in frame.methods
+    size = "its effective number of respondents" if surveyed else "the number of people that they rest on"
     return (f"{raked}The frame's numbers of people are themselves estimates: each posterior draw averages over shares of cells drawn "
-            f"from a Dirichlet distribution with the frame's shares as its mean and {size} as its size (Rubin 1981; Kish 1965).")
+            f"from a Dirichlet distribution with the frame's shares as its mean and {size} as its size (Rubin 1981{'; Kish 1965' * surveyed}).")
 
 
 def bibtex(tree: xr.DataTree) -> str:
@@ -124,7 +125,7 @@ def bibtex(tree: xr.DataTree) -> str:
     keys += WEIGHTED if "weighting" in tree.children else []
     frame = stored.population_frame_of(tree)
     keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []
-    keys += ["rubin_1981", "kish_1965"] if frame and not frame.exact else []
+    keys += ["rubin_1981", *["kish_1965"] * ("survey" in frame.methods)] if frame and not frame.exact else []
     return "\n".join(entry for key, entry in REFERENCES.items() if key in keys)
 
 

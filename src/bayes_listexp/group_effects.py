@@ -74,12 +74,14 @@ def group_effects(plan: Blueprint, predictor: str, term: GroupTerm, information:
         )
     told = _told(plan, name, term, information)
     axes, order = _axes(plan, term, told)
+    by_direction = _by_direction(told, axes, term)
+    axes = [_as_data(f"{name}_{i}", along) for i, along in enumerate(axes, start=1)]
     columns = dim(f"{name}_column", term.columns)
     sd = priors.variable(f"{name}_sd", group_prior(plan, predictor, term, "sd"), dims=columns)
     scale = sd
     for along in axes:
         scale = scale[..., None] * _direction_sd(plan, predictor, term, along)
-    effects = _drawn(name, scale, _by_direction(told, axes, term), mixing=_mixing(plan, predictor, term))
+    effects = _drawn(name, scale, by_direction, mixing=_mixing(plan, predictor, term))
     for i, along in enumerate(axes, start=1):
         matrix = _matrix(plan, predictor, term, along)
         effects = pt.moveaxis((pt.moveaxis(effects, i, -1)[..., None, :] * matrix).sum(axis=-1), -1, i)
@@ -120,6 +122,11 @@ def _axes(plan: Blueprint, term: GroupTerm, told: np.ndarray) -> tuple[list[Axis
     return out, [*structured, *plain]
 
 
+def _as_data(name: str, along: Axis) -> Axis:
+    """An axis with its arrays as shared variables: constants would be part of the compiled code, which then served one study."""
+    return along._replace(basis=pm.Data(f"{name}_basis", along.basis), variance=pm.Data(f"{name}_variance", along.variance))
+
+
 def _split(term: GroupTerm) -> tuple[list[int], list[int]]:
     """Positions of a term's structured factors, and of its exchangeable ones."""
     structured = [i for i, kind in enumerate(term.kinds) if kind != EXCHANGEABLE]
@@ -149,7 +156,7 @@ def _direction_sd(plan: Blueprint, predictor: str, term: GroupTerm, along: Axis)
     if along.kind == "bym2":
         mix = priors.probability_variable(f"{predictor}_{term.name}_mix", group_prior(plan, predictor, term, "mix"))
         return pt.sqrt(mix * along.variance + 1 - mix)
-    return np.sqrt(along.variance)
+    return 1.0 if along.kind == EXCHANGEABLE else pt.sqrt(along.variance)
 
 
 def _matrix(plan: Blueprint, predictor: str, term: GroupTerm, along: Axis) -> Any:
@@ -219,7 +226,7 @@ def _drawn(name: str, scale: Any, information: np.ndarray, *, mixing: Any) -> An
         if mixing is not None:
             z = (mixing.reshape((shape[0], shape[0], *[1] * (len(shape) - 1))) * z).sum(axis=1)
         return scale * z
-    spread = pt.sqrt(1 + information * scale**2)
+    spread = pt.sqrt(1 + pm.Data(f"{name}_information", information) * scale**2)
     return scale * pm.Normal(f"{name}_z", 0, spread, shape=shape) / spread
 
 

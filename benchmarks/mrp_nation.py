@@ -7,9 +7,10 @@ ethnicity, in each wave; and each change, from one wave to the next and from the
 * MRP: the hierarchical model below by NUTS, poststratified to the frame;
 * DIM and weighted DIM: :func:`bayes_listexp.difference_in_means` of the group's own respondents in the wave;
 * no pooling: the model's likelihood (a prevalence, and any distribution of the control counts) for each group and wave by itself,
-  with priors that hardly say anything: prevalence uniform, counts Dirichlet(1/2, ...). Everybody's prevalence is that of six strata
-  (Almaty, Astana, the rest, each by education) weighted by the frame, which undoes the oversample and the refusals; groups are not
-  stratified further, as that costs more variance than the refusals cost bias. Its posterior is drawn exactly, by Gibbs sampling.
+  with priors that hardly say anything: prevalence uniform, counts Dirichlet(1/2, ...) and the same for either trait, as a stratum
+  cannot tell otherwise (the control items do depend on the trait a little, which MRP's model allows for). Everybody's prevalence is
+  that of six strata (Almaty, Astana, the rest, each by education) weighted by the frame, which undoes the oversample and the refusals;
+  groups are not stratified further, as that costs more variance than the refusals cost bias. It is drawn by Gibbs sampling.
 
 One density is compiled for all nations of a size; each nation gives it its cells. Commands (``--help`` has the options):
 
@@ -45,7 +46,7 @@ from bayes_listexp import ListExperiment, Specification, formulas
 from bayes_listexp.control_counts import shape_basis
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Density, Sampler, compile_density, find_mode, sample_nuts
-from bayes_listexp.simulated_nation import BORDERS, nation, population
+from bayes_listexp.simulated_nation import borders, nation, population
 from bayes_listexp.specification import Blueprint, blueprint
 from benchmarks.nation_estimators import (
     GROUPS,
@@ -63,7 +64,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
         "trait": "1 + gender + education + (1|rw1(wave)) + (1|bym2(region)) + (1|ethnicity) + (1|region:ethnicity)"
         " + (1|rw1(wave):region) + (1|rw1(wave):ethnicity)",
         "control": "1 + gender + education + (1|rw1(wave)) + (1|region) + (1|ethnicity)",
-        "neighbours": {"region": BORDERS},
+        "neighbours": {"region": borders()},
     },
     "exchangeable": {
         "trait": "1 + gender + education + (1|wave) + (1|region) + (1|ethnicity) + (1|region:ethnicity)"
@@ -78,7 +79,7 @@ SIZES = (400, 1600, 10000)
 J, WAVES = 4, 6
 COLUMNS = ["region", "ethnicity", "gender", "education", "wave"]
 ESTIMATORS = ("MRP", "DIM", "weighted DIM", "no pooling")
-SHORT = Sampler(draws=400, tune=300, chains=2, target_accept=0.9, cores=1)
+SHORT = Sampler(draws=300, tune=250, chains=2, target_accept=0.9, cores=1)
 LONG = Sampler(draws=1500, tune=1000, chains=4, target_accept=0.95, cores=1)
 RESULTS = Path(__file__).parent / "results"
 
@@ -411,8 +412,8 @@ Every nation has effects of its own: `bayes_listexp.simulated_nation` states the
 * **MRP**: trait `{trait}`,
   control `{control}`, all else at its default; {sampler.chains} chains of {sampler.draws} draws; poststratified to the frame.
 * **DIM**, **weighted DIM**: the difference in means of the group's own respondents in the wave, without and with weights.
-* **no pooling**: the same likelihood for every group and wave by itself, with a uniform prior of its prevalence. Everybody: six strata
-  (Almaty, Astana, the rest, by education) weighted by the frame.
+* **no pooling**: the same likelihood for every group and wave by itself, with a uniform prior of its prevalence and the same control
+  counts for either trait. Everybody: six strata (Almaty, Astana, the rest, by education) weighted by the frame.
 
 RMSE and bias are over the estimands for which every estimator exists; coverage of 95 % intervals, with its Monte Carlo standard error
 (nations are the clusters), and their mean width over those with an interval; "undefined" is the share without an estimate, as nobody is

@@ -84,8 +84,18 @@ def correction(study: ListExperiment, plan: Blueprint, model: pm.Model, centre: 
     is made of the same scores, their ratio is the design's alone: a likelihood that does not fit is not mended here.
     """
     seen = weighted_observations(study, list(plan.cells.frame.columns), bool(plan.instruments))
-    scores = score_by_pattern(plan, model, centre)
-    H, Q = scores.T @ (seen.total[:, None] * scores), prior_precision(model, centre)
+    scores, Q = scores_at(plan, model, centre[None])[0], prior_precision(prior_gradient(model), centre)
+    return correct(study, seen, centre, scores, Q, alike=_alike(plan, model))
+
+
+def correct(
+    study: ListExperiment, seen: Weighted, centre: np.ndarray, scores: np.ndarray, Q: np.ndarray, *, alike: np.ndarray
+) -> Correction:
+    """The correction from the scores (pattern, parameter) and the prior's precision (parameter, parameter) at ``centre``.
+
+    ``alike`` says which parameters share a design effect, (parameter,) (see :func:`_steadied`).
+    """
+    H = scores.T @ (seen.total[:, None] * scores)
     values, vectors = np.linalg.eigh(H + Q)
     if values[0] <= LEAST_CURVATURE * values[-1]:
         raise InputError("weighting = 'pseudo': the data and the priors do not identify every parameter, so that no spread can be "
@@ -93,7 +103,7 @@ def correction(study: ListExperiment, plan: Blueprint, model: pm.Model, centre: 
     half, inverse = ((vectors * values**power) @ vectors.T for power in (-0.5, 0.5))
     sigma = half @ half
     M, degrees, units = design_variance(study, seen, scores)
-    steady, effect, share = _steadied(sigma @ M @ sigma, sigma @ H @ sigma, _alike(plan, model), degrees)
+    steady, effect, share = _steadied(sigma @ M @ sigma, sigma @ H @ sigma, alike, degrees)
     corrected = steady + sigma @ Q @ sigma
     transform = inverse @ _root(inverse @ corrected @ inverse) @ half
     return Correction(centre, transform, sigma, corrected, effect, share, units, degrees)
@@ -120,29 +130,30 @@ def design_variance(study: ListExperiment, seen: Weighted, scores: np.ndarray) -
     return variance, units.degrees_of_freedom, "clusters" if CLUSTER in study.table.columns else "respondents"
 
 
-def score_by_pattern(plan: Blueprint, model: pm.Model, at: np.ndarray) -> np.ndarray:
-    """Gradient of the log-probability of each distinct observation at one unconstrained point, (pattern, parameter)."""
-    moves = STEP * np.eye(len(at))
-    near = np.concatenate([at + moves, at - moves])
-    log_p = predictive.log_likelihood(plan, constrain(model, near[None])).to_numpy()[0]
-    above, below = np.split(log_p, 2)
-    return np.asarray((above - below).T / (2 * STEP))
+def scores_at(plan: Blueprint, model: pm.Model, points: np.ndarray) -> np.ndarray:
+    """Gradients of the log-probability of each distinct observation at unconstrained ``points`` (point, parameter), by central
+    differences of all of them at once: (point, pattern, parameter).
+    """
+    moves = STEP * np.eye(points.shape[1])
+    near = np.stack([points[:, None] + moves, points[:, None] - moves], axis=1)
+    log_p = predictive.log_likelihood(plan, constrain(model, near.reshape(1, -1, points.shape[1]))).to_numpy()
+    above, below = np.moveaxis(log_p.reshape(*near.shape[:3], -1), 1, 0)
+    return np.asarray((above - below).swapaxes(1, 2) / (2 * STEP))
 
 
-def prior_precision(model: pm.Model, at: np.ndarray) -> np.ndarray:
-    """Minus the Hessian of the log prior density (with what is known of margins) at one unconstrained point.
+def prior_precision(gradient: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
+    """Minus the Hessian of the log prior density at one unconstrained point, from its gradient.
 
     Where it is not convex, as in the tails of a Student-t, that direction counts for nothing.
     """
-    gradient = _prior_gradient(model)
     moves = STEP * np.eye(len(at))
     rows = np.array([gradient(at - move) - gradient(at + move) for move in moves]) / (2 * STEP)
     values, vectors = np.linalg.eigh((rows + rows.T) / 2)
     return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
-def _prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Gradient of the log prior density on the unconstrained scale, as a function of one vector."""
+def prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Gradient of the log prior density (with what is known of margins) on the unconstrained scale, as a function of one vector."""
     density = model.logp(vars=[*model.free_RVs, *model.potentials], jacobian=True, sum=True)
     gradients = pytensor.grad(density, model.value_vars, disconnected_inputs="ignore")
     compiled = pytensor.function(model.value_vars, gradients, mode="FAST_COMPILE", on_unused_input="ignore")

@@ -7,13 +7,13 @@ import pytest
 from bayes_listexp.errors import InputError
 from bayes_listexp.simulate import CITIES, ITEM_SHARES, OTHER_REGIONS, OVERSAMPLE
 from bayes_listexp.simulated_nation import (
-    BORDERS,
     DATES,
     INTERVIEWED,
     LIST_REFUSED,
     REGIONS,
     TRAIT_SD,
     WEIGHT_NOISE,
+    borders,
     cell_truth,
     facts_of,
     nation,
@@ -52,19 +52,19 @@ def test_the_frame_has_every_cell_once_and_the_nations_make_up():
 
 
 def test_every_region_has_neighbours_and_no_border_is_named_twice():
-    assert {name for pair in BORDERS for name in pair} == set(REGIONS)
-    assert len({frozenset(pair) for pair in BORDERS}) == len(BORDERS)
+    assert {name for pair in borders() for name in pair} == set(REGIONS)
+    assert len({frozenset(pair) for pair in borders()}) == len(borders())
 
 
 def test_a_spatial_field_is_smooth_and_scaled():
     rng = np.random.default_rng(1)
     names = list(REGIONS)
-    fields = np.array([spatial_field(names, BORDERS, rng) for _ in range(4000)])
+    fields = np.array([spatial_field(names, borders(), rng) for _ in range(4000)])
     assert fields.sum(axis=1) == pytest.approx(np.zeros(4000), abs=1e-6)
     # 4000 draws give each variance to about 2 %, their geometric mean better
     assert np.exp(np.log(fields.var(axis=0)).mean()) == pytest.approx(1, rel=0.03)
     together = np.corrcoef(fields.T)
-    beside = np.mean([together[names.index(a), names.index(b)] for a, b in BORDERS])
+    beside = np.mean([together[names.index(a), names.index(b)] for a, b in borders()])
     assert beside > 0.3 > together.mean()
 
 

@@ -8,6 +8,7 @@ prevalence, the control items and the refusals are made up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
@@ -36,18 +37,6 @@ GENDERS = {"female": 0.52, "male": 0.48}
 EDUCATIONS = ("secondary or less", "higher")
 HIGHER = {region: 0.5 if region in (*CITIES, "Shymkent") else 0.34 for region in REGIONS}
 """Share of people with higher education."""
-
-BORDERS = (
-    ("Abai", "East Kazakhstan"), ("Abai", "Jetisu"), ("Abai", "Karaganda"), ("Abai", "Pavlodar"), ("Akmola", "Astana"),
-    ("Akmola", "Karaganda"), ("Akmola", "Kostanay"), ("Akmola", "North Kazakhstan"), ("Akmola", "Pavlodar"),
-    ("Aktobe", "Atyrau"), ("Aktobe", "Kostanay"), ("Aktobe", "Kyzylorda"), ("Aktobe", "Mangystau"), ("Aktobe", "Ulytau"),
-    ("Aktobe", "West Kazakhstan"), ("Almaty", "Almaty region"), ("Almaty region", "Jetisu"), ("Almaty region", "Karaganda"),
-    ("Almaty region", "Zhambyl"), ("Atyrau", "Mangystau"), ("Atyrau", "West Kazakhstan"), ("Jetisu", "Karaganda"),
-    ("Karaganda", "Pavlodar"), ("Karaganda", "Ulytau"), ("Karaganda", "Zhambyl"), ("Kostanay", "North Kazakhstan"),
-    ("Kostanay", "Ulytau"), ("Kyzylorda", "Turkistan"), ("Kyzylorda", "Ulytau"), ("North Kazakhstan", "Pavlodar"),
-    ("Shymkent", "Turkistan"), ("Turkistan", "Ulytau"), ("Turkistan", "Zhambyl"),
-)  # fmt: skip
-"""Pairs of neighbours, along which the regional prevalence is smooth."""
 
 SPATIAL = 0.6
 """Share of the regional variance that is smooth over the map; the rest is each region's own."""
@@ -127,6 +116,12 @@ def facts_of(*, seed: int, waves: int = 6) -> Nation:
     frame, years = population(), _years(DATES[:waves])
     trait = _trait(frame, years, rng)
     return Nation(frame, DATES[:waves], trait, _items(frame, years, rng), float(rng.normal(*ITEM_TRAIT)))
+
+
+def borders() -> list[tuple[str, str]]:
+    """Pairs of neighbouring regions, along which the regional prevalence is smooth: the table that comes with the package."""
+    with (files("bayes_listexp") / "data" / "kazakhstan_neighbours.csv").open(encoding="utf-8") as table:
+        return list(pd.read_csv(table).itertuples(index=False, name=None))
 
 
 def population() -> pd.DataFrame:
@@ -219,7 +214,7 @@ def _codes(frame: pd.DataFrame) -> dict[str, np.ndarray]:
 def _trait(frame: pd.DataFrame, years: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Logits of the prevalence, (cell, wave)."""
     code, regions = _codes(frame), len(REGIONS)
-    smooth, own = spatial_field(list(REGIONS), BORDERS, rng), rng.normal(size=regions)
+    smooth, own = spatial_field(list(REGIONS), borders(), rng), rng.normal(size=regions)
     effects = {
         "gender": rng.normal(0, TRAIT_SD["gender"]) * np.array([-0.5, 0.5]),
         "education": rng.normal(0, TRAIT_SD["education"]) * np.array([-0.5, 0.5]),

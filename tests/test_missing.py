@@ -104,7 +104,7 @@ def enumerated(plan, table):
         if i < first:
             out.append(told(frame.iloc[seen.cell[i]], *what))
         else:
-            places = zip(incomplete.cell[i - first], incomplete.probability[i - first], strict=True)
+            places = zip(incomplete.cell[i - first], incomplete.probability[i - first], strict=True)  # the rest has probability 0
             out.append(sum(p * told(frame.iloc[cell], *what) for cell, p in places))
     return np.array(out)
 

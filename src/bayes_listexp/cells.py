@@ -19,13 +19,15 @@ class Incomplete(NamedTuple):
 
     A pattern is those of whom the same is known. ``rows`` are the distinct observations, each in a cell that somebody may be
     in; ``candidate`` (pattern, candidate) are the rows a pattern may stand for and ``probability`` (pattern, candidate)
-    P(cell | known covariates), which sums to one; patterns with fewer candidates than others have probability 0 in the rest.
-    ``n`` and ``weight`` (pattern,) are the respondents of each pattern and the sum of their weights.
+    P(cell | known covariates), which sums to one. ``size`` (pattern,) is how many candidates each pattern has, in rising order;
+    the rest of its candidates mean nothing and have probability 0. ``n`` and ``weight`` (pattern,) are the respondents of each
+    pattern and the sum of their weights.
     """
 
     rows: Rows
     candidate: np.ndarray
     probability: np.ndarray
+    size: np.ndarray
     n: np.ndarray
     weight: np.ndarray
 
@@ -41,6 +43,13 @@ class Incomplete(NamedTuple):
         observed = {name: values[first] for name, values in self.rows.observed.items()}
         return Rows(np.full(len(first), -1), self.rows.arm[first], self.rows.answer[first], self.rows.treated[first], self.n,
                     self.weight, observed)
+
+    @property
+    def blocks(self) -> list[tuple[slice, slice]]:
+        """The patterns that have equally many candidates and stand together, with these candidates: all that is to be computed."""
+        sizes, first = np.unique(self.size, return_index=True)
+        ends = [*first[1:], len(self.size)]
+        return [(slice(int(a), int(b)), slice(int(size))) for size, a, b in zip(sizes, first, ends, strict=True)]
 
     def spread(self, mass: np.ndarray, cells: int) -> np.ndarray:
         """The ``mass`` (pattern,) of each pattern divided among its candidates by their probability, (cell,)."""

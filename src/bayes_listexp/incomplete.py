@@ -8,7 +8,9 @@ share at every step, as heavy as makes the observed levels most probable (MacKay
 model", Natural Language Engineering 1: 289-307).
 
 These shares are computed once and held fixed in the model. Of one respondent alone that loses nothing, whose likelihood is
-linear in the shares; what is left out is that many respondents of the same covariates share one error of the share.
+linear in the shares; what is left out is that many respondents of the same covariates share one error of the share. In a
+simulated survey of 2,000 people, 27 % of whom lack their ethnicity, redrawing the shares from what is known of them moves the
+estimates so little that standard deviations would be larger by a factor of 1.001 by ethnicity, and less than that overall.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from scipy.special import gammaln
 from bayes_listexp.cells import Cells, Incomplete, by_columns, tabulate_rows
 from bayes_listexp.columns import name_rows
 from bayes_listexp.errors import InputError
+from bayes_listexp.instrument import Rows
 
 STRENGTHS = 2.0 ** np.arange(-1, 15)
 """What the prior of a share may weigh, in respondents."""
@@ -170,8 +173,8 @@ def _tabulated(
     people: pd.DataFrame, columns: Sequence[str], observed: Sequence[str], possible: pd.DataFrame
 ) -> Incomplete:
     """The incomplete respondents by what is known of them, and the observations that they may stand for."""
-    seen = tabulate_rows(people, columns, observed)
     known, cell, p = (possible[name].to_numpy() for name in ("_known", "_cell", "_p"))
+    seen = _in_order_of(np.bincount(known), tabulate_rows(people, columns, observed))
     start, size = np.searchsorted(known, seen.cell), np.bincount(known)[seen.cell]
     steps = np.arange(size.max())
     there = steps < size[:, None]
@@ -187,7 +190,14 @@ def _tabulated(
     told_of = {name: values[of] for name, values in seen.observed.items()}
     rows = seen._replace(cell=cell[at].ravel()[first], arm=seen.arm[of], answer=seen.answer[of], treated=seen.treated[of],
                          n=mass[0], weight=mass[1], observed=told_of)
-    return Incomplete(rows, candidate, probability, seen.n, seen.weight)
+    return Incomplete(rows, candidate, probability, size, seen.n, seen.weight)
+
+
+def _in_order_of(size: np.ndarray, seen: Rows) -> Rows:
+    """The patterns in the order of how many candidates their known covariates leave, ``size`` (known,)."""
+    order = np.argsort(size[seen.cell], kind="stable")
+    told = {name: values[order] for name, values in seen.observed.items()}
+    return Rows(observed=told, **{name: getattr(seen, name)[order] for name in Rows._fields if name != "observed"})
 
 
 def _refuse_numbers(table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -259,10 +259,14 @@ def _observe_incomplete(plan: Blueprint, parameters: Mapping[str, Any], predicte
     pattern = "incomplete_pattern"
     pm.modelcontext(None).add_coord(pattern, np.arange(len(incomplete.n)))
     log_p = _log_probability(plan, parameters, predicted, incomplete.rows, "possible", "possible_row")
-    candidate = pm.Data("incomplete_candidate", incomplete.candidate, dims=(pattern, None))
-    log_share = pm.Data("incomplete_log_share", np.log(incomplete.probability + SMALLEST), dims=(pattern, None))
+    mixed = []
+    for patterns, candidates in incomplete.blocks:
+        named = f"incomplete_{candidates.stop}"
+        candidate = pm.Data(f"{named}_candidate", incomplete.candidate[patterns, candidates])
+        log_share = pm.Data(f"{named}_log_share", np.log(incomplete.probability[patterns, candidates] + SMALLEST))
+        mixed.append(over_candidates(log_p, candidate, log_share))
     n = pm.Data("incomplete_n", incomplete.n, dims=pattern)
-    _count_respondents("observed_incomplete", over_candidates(log_p, candidate, log_share), n, pattern)
+    _count_respondents("observed_incomplete", mixed[0] if len(mixed) == 1 else pt.concatenate(mixed), n, pattern)
 
 
 def _log_probability(

@@ -13,7 +13,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from scipy.special import expit, logsumexp
 
-from bayes_listexp.cells import ARMS
+from bayes_listexp.cells import ARMS, Incomplete
 from bayes_listexp.instrument import Rows
 from bayes_listexp.likelihood import SMALLEST, answer_probabilities, arm_slices, row_tables
 from bayes_listexp.prediction import parameter_names, points, predict, row_probabilities
@@ -103,8 +103,9 @@ def placement(plan: Blueprint) -> Placement:
     some = plan.cells.incomplete
     if some is None:
         return Placement(np.arange(len(cell)), cell)
-    pattern = len(cell) + np.repeat(np.arange(len(some.n)), some.candidate.shape[1])
-    return Placement(np.concatenate([np.arange(len(cell)), pattern]), np.concatenate([cell, some.cell.ravel()]))
+    may_be = [some.cell[patterns, candidates].ravel() for patterns, candidates in some.blocks]
+    pattern = len(cell) + np.repeat(np.arange(len(some.n)), some.size)
+    return Placement(np.concatenate([np.arange(len(cell)), pattern]), np.concatenate([cell, *may_be]))
 
 
 def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -114,10 +115,12 @@ def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tupl
         if plan.cells.incomplete is None:
             yield np.ones_like(having), having
             continue
-        log_joint = more[:, plan.cells.incomplete.candidate] + _log_share(plan)[..., None]
-        joint = np.exp(log_joint - log_joint.max(axis=(-2, -1), keepdims=True))
-        joint = (joint / joint.sum(axis=(-2, -1), keepdims=True)).reshape(len(joint), -1, 2)
-        yield np.concatenate([np.ones_like(having), joint.sum(axis=-1)], axis=1), np.concatenate([having, joint[..., 1]], axis=1)
+        places, trait = [np.ones_like(having)], [having]
+        for log_joint in _by_candidate(plan.cells.incomplete, more):
+            joint = np.exp(log_joint - logsumexp(log_joint, axis=(-2, -1), keepdims=True)).reshape(len(more), -1, 2)
+            places.append(joint.sum(axis=-1))
+            trait.append(joint[..., 1])
+        yield np.concatenate(places, axis=1), np.concatenate(trait, axis=1)
 
 
 def trait_given_list(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
@@ -204,14 +207,17 @@ def _by_pattern(plan: Blueprint, posterior: xr.Dataset) -> Iterator[np.ndarray]:
         if plan.cells.incomplete is None:
             yield log_p
         else:
-            mixed = logsumexp(more[:, plan.cells.incomplete.candidate] + _log_share(plan)[..., None], axis=-2)
-            yield np.concatenate([log_p, mixed], axis=1)
+            mixed = [logsumexp(log_joint, axis=-2) for log_joint in _by_candidate(plan.cells.incomplete, more)]
+            yield np.concatenate([log_p, *mixed], axis=1)
 
 
-def _log_share(plan: Blueprint) -> np.ndarray:
-    """Log P(candidate | known covariates) of the incomplete respondents, (pattern, candidate)."""
-    assert plan.cells.incomplete is not None
-    return np.log(plan.cells.incomplete.probability + SMALLEST)
+def _by_candidate(incomplete: Incomplete, log_p: np.ndarray) -> Iterator[np.ndarray]:
+    """Log P(candidate, trait, all that was observed | known covariates), (some draws, pattern, candidate, trait), block by block,
+    from ``log_p`` (some draws, row, trait) of the rows that incomplete respondents may stand for.
+    """
+    for block in incomplete.blocks:
+        log_share = np.log(incomplete.probability[block] + SMALLEST)
+        yield log_p[:, incomplete.candidate[block]] + log_share[..., None]
 
 
 def _by_row(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
@@ -228,7 +234,7 @@ def _by_row(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray
         predicted = predict(plan, parameters, at)
         return [row_probabilities(plan, parameters, predicted, part, tables) for part, tables in told]
 
-    numbers = sum(len(part.n) for part in parts) * (plan.J + 1) * 6 + (0 if some is None else some.candidate.size * 6)
+    numbers = sum(len(part.n) for part in parts) * (plan.J + 1) * 6 + (0 if some is None else int(some.size.sum()) * 6)
     for log_p, *more in evaluate(plan, posterior, make, numbers):
         yield log_p, more[0] if more else log_p[:, :0]
 

@@ -153,7 +153,7 @@ def _dataset_rows(rows: xr.Dataset) -> Rows:
 
 def _incomplete_dataset(incomplete: Incomplete) -> xr.Dataset:
     """Respondents who lack covariates: the rows they may stand for as in ``rows``, and what else there is of their patterns."""
-    own: dict[str, Any] = {f"pattern_{name}": ("pattern", getattr(incomplete, name)) for name in ("n", "weight")}
+    own: dict[str, Any] = {f"pattern_{name}": ("pattern", getattr(incomplete, name)) for name in ("size", "n", "weight")}
     own |= {name: (("pattern", "candidate"), getattr(incomplete, name)) for name in ("candidate", "probability")}
     return _rows_dataset(incomplete.rows, "possible_row").assign(own)
 
@@ -163,7 +163,7 @@ def _incomplete(tree: xr.DataTree) -> Incomplete | None:
         return None
     stored = tree["incomplete"].to_dataset()
     own = {name: stored[name].to_numpy() for name in ("candidate", "probability")}
-    own |= {name: stored[f"pattern_{name}"].to_numpy() for name in ("n", "weight")}
+    own |= {name: stored[f"pattern_{name}"].to_numpy() for name in ("size", "n", "weight")}
     return Incomplete(rows=_dataset_rows(stored.drop_vars(["candidate", "probability"])), **own)
 
 

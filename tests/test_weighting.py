@@ -358,6 +358,10 @@ def test_prior_precision_of_normal_and_beta_priors():
 def test_weighting_needs_something_to_weigh_by():
     with pytest.raises(InputError, match="neither weights nor strata or clusters"):
         fit(study(people(10)), weighting="pseudo", method="map")
+    frame = people(10).assign(group=lambda d: np.where(np.arange(len(d)) % 9 == 0, None, "a"))
+    with pytest.raises(InputError, match=r"missing covariates cannot be modelled in a weighted likelihood.*'drop' or 'level'"):
+        fit(study(frame.assign(group=frame["group"].where(frame["treat"] == 0, "b")), weights="w", missing="model"), trait="1 + group",
+            weighting="pseudo", method="map")
     with pytest.raises(InputError, match="weighting = 'full': say one of none, pseudo"):
         fit(study(people(10), weights="w"), weighting="full", method="map")
 

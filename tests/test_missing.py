@@ -286,6 +286,29 @@ def test_an_unknown_way_is_refused():
         study_of(people(40, 1), "guess")
 
 
+def test_incomplete_respondents_who_contradict_the_model_are_refused():
+    frame = people(200, 16)
+    frame.loc[frame["d"] == 1, "y"] = 2
+    frame.loc[3, ["sex", "t", "y", "d"]] = [None, 1, 0, 1]
+    study = study_of(frame, **INSTRUMENTS["direct"])
+    with pytest.raises(InputError, match="1 respondents said what nobody can say under this model"):
+        fit(study, trait="sex", method="map")
+
+
+def test_several_items_and_placebo_lists():
+    """Who lacks a covariate counts in the arm and for the item of the own list, and with a placebo list among the control counts."""
+    frame = people(300, 17).assign(t=lambda f: np.where(f["t"] == 0, "c", np.where(f.index % 3 == 0, "a", "b")))
+    study = study_of(frame, arms=("c", ["a", "b"]))
+    plan = blueprint(study, Specification(trait="sex", counts="binomial", dependence="none"))
+    assert plan.cells.treated.sum() == pytest.approx((frame["t"] != "c").sum())
+    by_item = pd.Series(plan.cells.treated).groupby(plan.cells.frame["item"].to_numpy()).sum()
+    np.testing.assert_allclose(by_item[["a", "b"]], [(frame["t"] == item).sum() for item in "ab"])
+    assert np.isfinite(build_model(plan).compile_logp(mode="FAST_COMPILE")(build_model(plan).initial_point()))
+    padded = people(300, 18).assign(padded=lambda f: ((f["t"] == 0) & (f.index % 2 == 0)).astype(int))
+    cells = study_of(padded, placebo="padded").cells(["sex", "eth"])
+    assert cells.control_counts.tolist() == np.bincount(padded.loc[padded["t"] == 0, "y"], minlength=J + 1).tolist()
+
+
 def test_design_based_estimates_leave_out_those_who_cannot_be_grouped():
     study, dropped = (study_of(people(300, 3), missing) for missing in ("model", "drop"))
     pd.testing.assert_frame_equal(difference_in_means(study, by="eth"), difference_in_means(dropped, by="eth"))

@@ -36,6 +36,9 @@ def fit(
     priors: Any = None,
     instruments: Mapping[str, Mapping[str, Any]] | None = None,
     margins: Sequence[Margin] = (),
+    neighbours: Mapping[str, Any] | None = None,
+    times: Mapping[str, Any] | None = None,
+    centred: Mapping[str, bool] | None = None,
     weighting: Literal["none", "pseudo"] = "none",
     groups: Sequence[str] = (),
     method: Literal["nuts", "map"] = "nuts",
@@ -46,8 +49,8 @@ def fit(
 
     Parameters
     ----------
-    trait, control, response, counts, dependence, lapses, priors, instruments, margins, weighting : the model, see
-        :class:`bayes_listexp.Specification`.
+    trait, control, response, counts, dependence, lapses, priors, instruments, margins, neighbours, times, centred,
+        weighting : the model, see :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
         approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
@@ -73,7 +76,7 @@ def fit(
     """
     specification = Specification(
         trait, control, response, counts, dependence, lapses or {}, priors or {}, instruments or {}, tuple(margins),
-        weighting=weighting,
+        neighbours or {}, times or {}, centred or {}, weighting,
     )
     settings = _sampler(sample)
     if method not in ("nuts", "map"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from bayes_listexp import formulas, priors
 from bayes_listexp.cells import Incomplete
 from bayes_listexp.control_counts import item_basis, ordered_items
 from bayes_listexp.errors import InputError
-from bayes_listexp.formulas import Design, GroupTerm, Matrices
+from bayes_listexp.formulas import Design, Matrices
+from bayes_listexp.group_effects import dim, group_effects, information
 from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import (
     SMALLEST,
@@ -78,48 +79,15 @@ def _coefficients(plan: Blueprint, name: str, bound: Design) -> dict[str, Any]:
         prior = plan.priors[prior_key(name, "intercept")]
         out[f"{name}_intercept"] = priors.logit_variable(f"{name}_intercept", prior)
     if bound.names:
-        dims = _dim(f"{name}_column", bound.names)
+        dims = dim(f"{name}_column", bound.names)
         out[f"{name}_slope"] = priors.variable(f"{name}_slope", plan.priors[prior_key(name, "slope")], dims=dims)
     for term in bound.groups:
-        own = plan.priors.get(f"{name}_{term.name}_sd", plan.priors[prior_key(name, "sd")])
-        out[f"{name}_{term.name}"] = _group_effects(f"{name}_{term.name}", term, own)
+        told = information(plan, name, term, bound.evaluate(plan.cells.frame))
+        out[f"{name}_{term.name}"] = group_effects(plan, name, term, told)
     if bound.intercept or bound.names:
         terms = (("Intercept",) if bound.intercept else ()) + bound.names
-        pm.Deterministic(name, formulas.coefficients(out, name, bound), dims=_dim(f"{name}_term", terms))
+        pm.Deterministic(name, formulas.coefficients(out, name, bound), dims=dim(f"{name}_term", terms))
     return out
-
-
-def _group_effects(name: str, term: GroupTerm, prior: Prior) -> Any:
-    """Effects of a group term, (column, level): exchangeable, those of the sampled levels summing to zero.
-
-    The zero sum leaves the levels' mean to the intercept. A level without respondents differs from that mean with
-    variance sd^2 (1 + 1/K), K being the number of sampled levels, as exchangeability says.
-    """
-    sampled = int(term.sampled.sum())
-    if sampled < 2:
-        raise InputError(
-            f"({'|'.join(['...', ':'.join(term.factors)])}): a group-specific term needs at least two levels "
-            f"with respondents, found {sampled}. Use a common effect or leave it out."
-        )
-    columns = _dim(f"{name}_column", term.columns)
-    sd = priors.variable(f"{name}_sd", prior, dims=columns)
-    z = pm.ZeroSumNormal(f"{name}_z", sigma=1.0, shape=(len(term.columns), sampled))
-    order = np.argsort([*np.flatnonzero(term.sampled), *np.flatnonzero(~term.sampled)])
-    if sampled < len(term.levels):
-        new = pm.Normal(
-            f"{name}_new_z", 0, np.sqrt(1 + 1 / sampled), shape=(len(term.columns), len(term.levels) - sampled)
-        )
-        z = pt.concatenate([z, new], axis=1)[:, order]
-    return pm.Deterministic(name, sd[:, None] * z, dims=(columns, _dim(term.name, term.levels)))
-
-
-def _dim(name: str, values: Sequence[str]) -> str:
-    """Register a dim with its coordinates in the model at hand, under its own name unless that is taken by other values."""
-    model = pm.modelcontext(None)
-    if name in model.coords and tuple(model.coords[name] or ()) != tuple(values):
-        raise InputError(f"the effects of '{name}' would share this name with something else in the model. Rename the column.")
-    model.add_coord(name, list(values))
-    return name
 
 
 def _count_parameters(plan: Blueprint) -> dict[str, Any]:

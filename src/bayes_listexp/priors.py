@@ -49,6 +49,7 @@ DEFAULTS = {
     "control_item_gap": Prior("Exponential", (0.7,)),
     "lapse_slope": Prior("Normal", (0, 1)),
     "lapse_sd": Prior("HalfNormal", (0.5,)),
+    "interaction_sd": Prior("HalfNormal", (0.25,)),
     "group_mix": Prior("Beta", (0.5, 0.5)),
     "group_rho": Prior("Beta", (1, 1)),
     "group_length": Prior("InverseGamma", (3, 1)),
@@ -58,7 +59,8 @@ DEFAULTS = {
 """Priors by the name of the parameter. Intercepts may be given on the probability scale (Beta): a Beta(1, 1)
 trait intercept makes the prevalence of the average respondent uniform. Slopes are those of centred columns, numeric ones
 divided by two standard deviations. ``lapse_<name>`` are the lapse probabilities; their defaults are in the catalogue.
-``group_*`` are those of structured group effects: bym2's share of neighbours' effects in the variance, ar1's correlation at the
+``interaction_sd`` is that of every group term of two or more factors: what is left to say of a combination beside its parts
+is small as a rule. ``group_*`` are those of structured group effects: bym2's share of neighbours' effects in the variance, ar1's correlation at the
 mean gap, gp's length in units of the whole span, rw2's straight line (rise over one standard deviation of the places), and the
 shape of correlations. For one term alone they are called as its parameters: ``trait_region_sd``, ``control_wave_rho``."""
 

@@ -143,7 +143,10 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     if model["priors"] == "flat":
         return [("everything", "flat on the logit or linear scale")]
     counts, dependence = model["counts"], model["dependence"]
-    labelled = stored.blueprint_of(tree).labelled_items or any(m["kind"] == "KnownItem" for m in model.get("margins", []))
+    plan = stored.blueprint_of(tree)
+    terms = [term for bound in plan.designs.values() for term in bound.groups]
+    kinds = {kind for term in terms for kind in term.kinds}
+    labelled = plan.labelled_items or any(m["kind"] == "KnownItem" for m in model.get("margins", []))
     there = {
         "control_shape": counts == "softmax",
         "control_overdispersion": counts == "beta_binomial",
@@ -158,6 +161,12 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
         "trait_item_sd": bool(tree.attrs["item"]),
         "lapse_slope": bool(model["lapses"]),
         "lapse_sd": bool(model["lapses"]),
+        "interaction_sd": any(len(term.factors) > 1 for term in terms),
+        "group_mix": "bym2" in kinds,
+        "group_rho": "ar1" in kinds,
+        "group_length": "gp" in kinds,
+        "group_trend": any(term.kinds == ("rw2",) for term in terms),
+        "group_lkj": any(term.correlated for term in terms),
     }
     return [(name, prior) for name, prior in model["priors"].items() if there.get(name, True)]
 

@@ -24,7 +24,7 @@ from bayes_listexp.likelihood import arm_slices, report_tables, reported, report
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names, points, predict
 from bayes_listexp.published.table import PublishedTable
-from bayes_listexp.specification import Blueprint, Specification, blueprint
+from bayes_listexp.specification import GROUP_PARTS, Blueprint, Specification, blueprint
 
 WAVES = ("2022-09", "2022-11")
 EDUCATION = (
@@ -85,7 +85,7 @@ class Simulated(NamedTuple):
 class Drawn:
     """A study drawn from a model, with what nobody can see: one value per row of ``study.table``, and the parameters.
 
-    ``prevalence`` is P(trait | x), 0 to 1.
+    ``prevalence`` is P(trait | x), 0 to 1. Among the ``parameters`` are those that group effects were drawn with (their sd, ...).
     """
 
     study: ListExperiment
@@ -168,12 +168,13 @@ def _drawn(
 
 
 def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int, number: int) -> dict[str, np.ndarray]:
-    """Every parameter that predictions need, (study, ...): those given, the others drawn from the prior."""
+    """Every parameter that predictions need, (study, ...): those given, the others drawn from the prior, and with what they were."""
     model = build_model(plan)
     names = parameter_names(plan)
     unknown = [name for name in given if name not in names]
     if unknown:
         raise InputError(f"parameters: '{unknown[0]}' is not a parameter; there are: {', '.join(names)}.")
+    names += tuple(name for name in _hyperparameters(plan, given) if name in model.named_vars)
     drawn = pm.draw([model[name] for name in names], draws=number, random_seed=seed, mode="FAST_COMPILE")
     out = {}
     for name, values in zip(names, drawn, strict=True):
@@ -183,6 +184,12 @@ def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int, numb
             raise InputError(f"parameters: '{name}' must have the shape {shape}, found {value.shape}.")
         out[name] = np.broadcast_to(value, (number, *shape)) if name in given else np.reshape(values, (number, *shape))
     return out
+
+
+def _hyperparameters(plan: Blueprint, given: Mapping[str, Any]) -> list[str]:
+    """Names of what may describe group effects that are not given."""
+    terms = [f"{name}_{term.name}" for name, bound in plan.designs.items() for term in bound.groups]
+    return [f"{term}_{part}" for term in terms if term not in given for part in (*GROUP_PARTS, "correlation")]
 
 
 def _people(plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows) -> Callable[[Mapping[str, np.ndarray]], People]:

@@ -45,11 +45,12 @@ TRAIT_LEVEL = (-0.6, 0.3)
 """Mean and standard deviation, over nations, of the prevalence's logit for everybody; 0.35 is -0.6."""
 
 TRAIT_SD = {"gender": 0.25, "education": 0.25, "ethnicity": 0.5, "region": 0.45, "region:ethnicity": 0.2}
-"""Standard deviations of effects on the logit of the prevalence; gender and education: of the difference between the two."""
+"""Standard deviations of effects on the logit of the prevalence, over nations; gender and education: of the difference between
+the two. Nations differ in how much their groups do: a nation's own standard deviation is half-normal with this scale."""
 
 TRAIT_STEP = {"national": 0.35, "region": 0.2, "ethnicity": 0.25}
-"""Standard deviations, per square root of a year, of random walks of the prevalence's logit: everybody's course, and each
-region's and ethnicity's departure from it."""
+"""Scales of the nations' standard deviations, per square root of a year, of random walks of the prevalence's logit: everybody's
+course, and each region's and ethnicity's departure from it."""
 
 ITEM_SD = {"gender": 0.15, "education": 0.15, "ethnicity": 0.2, "region": 0.3}
 """The control items' popularity, on the logit: what an effect has for all items and, by as much again, for each."""
@@ -214,18 +215,19 @@ def _codes(frame: pd.DataFrame) -> dict[str, np.ndarray]:
 def _trait(frame: pd.DataFrame, years: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Logits of the prevalence, (cell, wave)."""
     code, regions = _codes(frame), len(REGIONS)
+    sd, step = ({name: scale * abs(rng.normal()) for name, scale in scales.items()} for scales in (TRAIT_SD, TRAIT_STEP))
     smooth, own = spatial_field(list(REGIONS), borders(), rng), rng.normal(size=regions)
     effects = {
-        "gender": rng.normal(0, TRAIT_SD["gender"]) * np.array([-0.5, 0.5]),
-        "education": rng.normal(0, TRAIT_SD["education"]) * np.array([-0.5, 0.5]),
-        "ethnicity": rng.normal(0, TRAIT_SD["ethnicity"], len(ETHNICITIES)),
-        "region": TRAIT_SD["region"] * (np.sqrt(SPATIAL) * smooth + np.sqrt(1 - SPATIAL) * own),
-        "region:ethnicity": rng.normal(0, TRAIT_SD["region:ethnicity"], regions * len(ETHNICITIES)),
+        "gender": rng.normal(0, sd["gender"]) * np.array([-0.5, 0.5]),
+        "education": rng.normal(0, sd["education"]) * np.array([-0.5, 0.5]),
+        "ethnicity": rng.normal(0, sd["ethnicity"], len(ETHNICITIES)),
+        "region": sd["region"] * (np.sqrt(SPATIAL) * smooth + np.sqrt(1 - SPATIAL) * own),
+        "region:ethnicity": rng.normal(0, sd["region:ethnicity"], regions * len(ETHNICITIES)),
     }
     fixed = sum(effect[code[name]] for name, effect in effects.items())
-    national = _walks(1, TRAIT_STEP["national"], years, rng)
-    regional = _walks(regions, TRAIT_STEP["region"], years, rng)
-    ethnic = _walks(len(ETHNICITIES), TRAIT_STEP["ethnicity"], years, rng)
+    national = _walks(1, step["national"], years, rng)
+    regional = _walks(regions, step["region"], years, rng)
+    ethnic = _walks(len(ETHNICITIES), step["ethnicity"], years, rng)
     departures = regional[code["region"]] + ethnic[code["ethnicity"]]
     return rng.normal(*TRAIT_LEVEL) + fixed[:, None] + national + departures
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayes_listexp import formulas, priors, responses
+from bayes_listexp import formulas, priors, responses, syntax
 from bayes_listexp.cells import Cells
 from bayes_listexp.control_counts import Family, family
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.formulas import Design
+from bayes_listexp.formulas import Design, GroupTerm
 from bayes_listexp.instrument import Instrument, Rows, parameters_of, possible_traits
 from bayes_listexp.instruments import settled
 from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
@@ -23,11 +23,13 @@ from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
 from bayes_listexp.population import COUNT, check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.responses import Lapse
+from bayes_listexp.structures import Relations, read_neighbours, read_times
 from bayes_listexp.weighting import WEIGHTINGS, relative_weights
 
 COUNT_GIVEN_TRAIT = ("none", "shift", "free", "saturated")
 TRAIT_GIVEN_COUNT = ("linear", "smooth")
 DEPENDENCES = COUNT_GIVEN_TRAIT + TRAIT_GIVEN_COUNT
+GROUP_PARTS = ("sd", "mix", "rho", "length", "trend", "lkj")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Specification:
     instruments : settings of the study's instruments by their names, in place of those they were made with, such as
         {"direct": {"lies": "two_sided"}}.
     margins : auxiliary information, :class:`bayes_listexp.KnownPrevalence` and :class:`bayes_listexp.KnownItem`.
+    neighbours : which levels of a column are neighbours, for icar and bym2: pairs of levels by column.
+    times : when, or where in an order, the levels of a column are, for rw1, rw2, ar1 and gp: numbers by level, or the levels in
+        order, by column. Not needed where the levels are numbers or dates.
+    centred : how group effects are sampled, by their names such as "trait_region": True is centred, False is not; by default
+        the information in the data decides. It leaves the posterior as it is.
     weighting : "none", or "pseudo" for the likelihood of the weighted respondents: each counts with a weight, normalised so that
         weights sum to the number of respondents (of each wave), and the draws are given the spread that the sampling design calls
         for (Savitsky & Toth 2016; Williams & Savitsky 2021). Where the weighting variables are in the formulas and a population
@@ -63,7 +70,15 @@ class Specification:
     priors: Mapping[str, Prior | str] | Literal["flat"] = field(default_factory=dict)
     instruments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     margins: Sequence[Margin] = ()
+    neighbours: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[str, Any] = field(default_factory=dict)
+    centred: Mapping[str, bool] = field(default_factory=dict)
     weighting: Literal["none", "pseudo"] = "none"
+
+    @property
+    def relations(self) -> Relations:
+        """Neighbours and times, of a resolved specification."""
+        return Relations(self.neighbours, self.times)
 
 
 class BoundMargin(NamedTuple):
@@ -130,6 +145,14 @@ def prior_key(name: str, part: str) -> str:
     return f"{name}_{part}"
 
 
+def group_prior(plan: Blueprint, predictor: str, term: GroupTerm, part: str) -> Prior:
+    """The prior of a group term's ``part`` ("sd", "mix", "rho", "length", "trend" or "lkj"): its own, or that of all of its kind."""
+    shared = f"group_{part}"
+    if part == "sd":
+        shared = "interaction_sd" if len(term.factors) > 1 else prior_key(predictor, "sd")
+    return plan.priors.get(f"{predictor}_{term.name}_{part}", plan.priors[shared])
+
+
 def blueprint(study: ListExperiment, specification: Specification, groups: Sequence[str] = ()) -> Blueprint:
     """Resolve formulas, lapses, instruments and priors against a study, and tabulate it.
 
@@ -144,7 +167,7 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     instruments = settled(study.instruments, specification.instruments)
     resolved = _resolve(study, specification, lapses, instruments)
     texts = predictor_formulas(resolved, instruments)
-    used = [c for text in texts.values() for c in formulas.variables(text, study.covariates)]
+    used = [c for text in texts.values() for c in syntax.variables(text, study.covariates)]
     used += [c for m in resolved.margins if isinstance(m, KnownPrevalence) for c in m.group if c in study.covariates]
     extra = [c for c in (study.wave, study.item) if c is not None]
     columns = list(dict.fromkeys([*used, *groups, *extra]))
@@ -157,7 +180,7 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         for names in [[c] for c in known] if study.missing == "model" else [known]:
             check_levels(study.complete(names)[0], study.population, names)
         frame = with_levels_of(frame, study.population)
-    cells = cells._replace(frame=_drop_empty_levels(frame, study.population))
+    cells = cells._replace(frame=_drop_empty_levels(frame, study.population, study.wave))
     return Blueprint(
         resolved,
         study.J,
@@ -207,7 +230,7 @@ def _resolve(
         )
     _refuse_combinations(study, specification, instruments)
     control = specification.trait if specification.control is None else specification.control
-    if study.item is not None and formulas.has_variable(control, study.item):
+    if study.item is not None and syntax.has_variable(control, study.item):
         if specification.control is not None:
             raise InputError(
                 f"control = '{control}': the control items are the same whatever sensitive item is on the list. "
@@ -216,11 +239,33 @@ def _resolve(
         raise InputError(f"trait = '{control}' uses '{study.item}', which the control counts cannot depend on: give `control` "
                          "a formula of its own.")
     trait = specification.trait
-    if study.item is not None and not formulas.has_variable(trait, study.item):
+    if study.item is not None and not syntax.has_variable(trait, study.item):
         trait = f"{trait} + (1|{study.item})"
     with_wave = [_with_wave(text, study) for text in (trait, control)]
-    lapse_formulas = {name: specification.lapses.get(name, "1") for name in lapses}
-    return dataclasses.replace(specification, trait=with_wave[0], control=with_wave[1], lapses=lapse_formulas)
+    resolved = dataclasses.replace(
+        specification,
+        trait=with_wave[0],
+        control=with_wave[1],
+        lapses={name: specification.lapses.get(name, "1") for name in lapses},
+        neighbours=read_neighbours(specification.neighbours),
+        times=read_times(specification.times),
+    )
+    _check_relations(study, resolved, predictor_formulas(resolved, instruments))
+    return resolved
+
+
+def _check_relations(study: ListExperiment, specification: Specification, texts: Mapping[str, str]) -> None:
+    """Refuse neighbours and times of unknown columns, and settings of group effects that there are not."""
+    for what, given in (("neighbours", specification.neighbours), ("times", specification.times)):
+        unknown = [name for name in given if name not in study.covariates]
+        if unknown:
+            known = ", ".join(study.covariates) or "no covariates"
+            raise InputError(f"{what}: column '{unknown[0]}' is not in the data; the study has: {known}.")
+    terms = [f"{name}_{term}" for name, text in texts.items() for term in syntax.group_names(text)]
+    for name, value in specification.centred.items():
+        if name not in terms or not isinstance(value, bool):
+            known = ", ".join(terms) or "there are none"
+            raise InputError(f"centred: '{name}' = {value!r}: say true or false of one of the group effects: {known}.")
 
 
 def _refuse_combinations(study: ListExperiment, specification: Specification, instruments: Sequence[Instrument]) -> None:
@@ -259,26 +304,23 @@ def _refuse_combinations(study: ListExperiment, specification: Specification, in
 
 
 def _with_wave(text: str, study: ListExperiment) -> str:
-    if study.wave is None or len(study.waves) < 2 or formulas.has_common_variable(text, study.wave):
+    if study.wave is None or len(study.waves) < 2 or syntax.has_common_variable(text, study.wave):
+        return text
+    if syntax.has_group_intercept(text, study.wave):
         return text
     return f"{text} + " + (study.wave if study.wave.isidentifier() else f"`{study.wave}`")
 
 
-def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None) -> pd.DataFrame:
-    """Forget categories that occur neither among the respondents nor in the population frame.
-
-    The first category, the reference of common effects, is one with respondents.
-    """
+def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None, wave: str | None) -> pd.DataFrame:
+    """Forget categories that occur neither among the respondents nor in the population frame; a study's waves all count."""
     out = {}
     for name in frame.columns:
         column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
+        if isinstance(column.dtype, pd.CategoricalDtype) and name != wave:
             known = set(column) | (
                 set() if population is None or name not in population else set(population[name].astype(str))
             )
-            levels = [level for level in column.cat.categories if level in known]
-            first = next(i for i, level in enumerate(levels) if (column == level).any())
-            column = column.cat.set_categories([*levels[first:], *levels[:first]])
+            column = column.cat.set_categories([level for level in column.cat.categories if level in known])
         out[name] = column
     return pd.DataFrame(out, index=frame.index)
 
@@ -294,8 +336,8 @@ def _priors(
     for instrument in instruments:
         more |= instrument.priors() | {name: p.prior for name, p in parameters_of(instrument).items()}
     if specification.priors != "flat":
-        return priors.resolve(dict(specification.priors), more)
-    grouped = [name for name, text in texts.items() if formulas.has_groups(text)]
+        return priors.resolve(dict(specification.priors), more, _term_priors(texts))
+    grouped = [name for name, text in texts.items() if syntax.has_groups(text)]
     hierarchical = specification.dependence in ("saturated", "smooth") or (
         specification.dependence == "free" and specification.counts == "softmax")
     if grouped or hierarchical:
@@ -304,6 +346,11 @@ def _priors(
             "without priors. Leave them out or keep the priors."
         )
     return priors.flat(more)
+
+
+def _term_priors(texts: Mapping[str, str]) -> list[str]:
+    """Names of the priors that single group terms may have of their own."""
+    return [f"{name}_{term}_{part}" for name, text in texts.items() for term in syntax.group_names(text) for part in GROUP_PARTS]
 
 
 def _bound(margin: KnownPrevalence, cells: Cells, study: ListExperiment) -> BoundMargin:

@@ -40,6 +40,7 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "response": specification.response if isinstance(specification.response, str) else "custom",
         "priors": "flat" if specification.priors == "flat" else {k: str(v) for k, v in plan.priors.items()},
     }
+    described |= {"neighbours": dict(specification.neighbours), "times": dict(specification.times), "centred": dict(specification.centred)}
     if specification.weighting != "none":
         described["weighting"] = specification.weighting
     if specification.margins:

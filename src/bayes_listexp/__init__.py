@@ -47,6 +47,8 @@ _HOMES = {
     "Outcome": "instruments.outcome",
     "KnownPrevalence": "margins",
     "KnownItem": "margins",
+    "published_margins": "published.as_margins",
+    "pooling": "pooling",
     "Specification": "specification",
     "fit": "fitting",
     "prevalence": "estimates",

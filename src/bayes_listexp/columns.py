@@ -172,6 +172,8 @@ def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
         levels = [str(level) for level in column.cat.categories]
         if len(set(levels)) < len(levels):
             raise InputError(f"column '{name}': two categories have the same text. Rename one of them.")
+        if wave:
+            return column.cat.rename_categories(levels).cat.as_unordered().cat.remove_unused_categories()
         return column.cat.rename_categories(levels).cat.as_unordered()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.dt.strftime("%Y-%m-%d")

@@ -29,7 +29,7 @@ class KnownPrevalence:
     discount : weight of the evidence between 0 (none) and 1 (as if from this study's own population): the power prior of
         Ibrahim & Chen (2000).
     bias : standard deviation, on the logit scale, by which the source may be off; 0 for none.
-    population : whom the share is about: the "sample", or the population "frame" stored with the study.
+    population : whom the share is about: the "sample", the population "frame" stored with the study, or a frame of its own.
     """
 
     group: Mapping[str, Any] = field(default_factory=dict)
@@ -39,12 +39,17 @@ class KnownPrevalence:
     se: float | None = None
     discount: float = 1.0
     bias: float = 0.0
-    population: str = "sample"
+    population: str | pd.DataFrame = "sample"
 
     def __post_init__(self) -> None:
         _check(self, "KnownPrevalence")
-        if self.population not in ("sample", "frame"):
-            raise InputError(f"KnownPrevalence: population = {self.population!r}: say 'sample' or 'frame'.")
+        if isinstance(self.population, str) and self.population not in ("sample", "frame"):
+            raise InputError(f"KnownPrevalence: population = {self.population!r}: say 'sample' or 'frame', or give a frame.")
+
+    @property
+    def people(self) -> str:
+        """Whom the share is about, in words."""
+        return self.population if isinstance(self.population, str) else "population given with the margin"
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,11 @@ def people_of(margin: KnownPrevalence, frame: pd.DataFrame, mass: np.ndarray) ->
     inside = np.ones(len(frame), dtype=bool)
     for column, level in margin.group.items():
         if column not in frame.columns:
-            raise InputError(f"KnownPrevalence: column '{column}' of the group is not in the {margin.population}; name it in "
+            raise InputError(f"KnownPrevalence: column '{column}' of the group is not in the {margin.people}; name it in "
                              f"`groups` when fitting. There are: {', '.join(map(str, frame.columns)) or 'none'}.")
         inside &= (frame[column].map(value_key) == value_key(level)).to_numpy()
     if not mass[inside].sum() > 0:
-        raise InputError(f"KnownPrevalence: nobody of the {margin.population} is in the group {dict(margin.group)!r}.")
+        raise InputError(f"KnownPrevalence: nobody of the {margin.people} is in the group {dict(margin.group)!r}.")
     return np.where(inside, mass, 0.0) / mass[inside].sum()
 
 

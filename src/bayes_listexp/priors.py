@@ -59,10 +59,11 @@ DEFAULTS = {
 """Priors by the name of the parameter. Intercepts may be given on the probability scale (Beta): a Beta(1, 1)
 trait intercept makes the prevalence of the average respondent uniform. Slopes are those of centred columns, numeric ones
 divided by two standard deviations. ``lapse_<name>`` are the lapse probabilities; their defaults are in the catalogue.
-``interaction_sd`` is that of every group term of two or more factors: what is left to say of a combination beside its parts
-is small as a rule. ``group_*`` are those of structured group effects: bym2's share of neighbours' effects in the variance, ar1's correlation at the
-mean gap, gp's length in units of the whole span, rw2's straight line (rise over one standard deviation of the places), and the
-shape of correlations. For one term alone they are called as its parameters: ``trait_region_sd``, ``control_wave_rho``."""
+``interaction_sd`` is that of every group term of two or more factors: what is left to say of a combination beside its
+parts is small as a rule. ``group_*`` are those of structured group effects: bym2's share of neighbours' effects in the
+variance, ar1's correlation at the mean gap, gp's length in units of the whole span, rw2's straight line (rise over one
+standard deviation of the places), and the shape of correlations. For one term alone they are called as its parameters:
+``trait_region_sd``, ``control_wave_rho``."""
 
 
 def parse_prior(text: str) -> Prior:

@@ -111,7 +111,39 @@ BIBTEX = r"""@article{blair_imai_2012,
 
 @article{ibrahim_chen_2000,
   author = {Ibrahim, Joseph G. and Chen, Ming-Hui}, title = {Power Prior Distributions for Regression Models}, journal =
-  {Statistical Science}, year = {2000}, volume = {15}, number = {1}, pages = {46--60}}"""
+  {Statistical Science}, year = {2000}, volume = {15}, number = {1}, pages = {46--60}}
+
+@book{rue_held_2005,
+  author = {Rue, H{\aa}vard and Held, Leonhard}, title = {Gaussian {Markov} Random Fields: Theory and Applications}, publisher =
+  {Chapman and Hall/CRC}, year = {2005}}
+
+@book{rasmussen_williams_2006,
+  author = {Rasmussen, Carl Edward and Williams, Christopher K. I.}, title = {Gaussian Processes for Machine Learning}, publisher =
+  {MIT Press}, year = {2006}}
+
+@article{besag_york_mollie_1991,
+  author = {Besag, Julian and York, Jeremy and Molli{\'e}, Annie}, title = {{Bayesian} Image Restoration, with Two Applications in
+  Spatial Statistics}, journal = {Annals of the Institute of Statistical Mathematics}, year = {1991}, volume = {43}, number = {1},
+  pages = {1--20}}
+
+@article{riebler_2016,
+  author = {Riebler, Andrea and S{\o}rbye, Sigrunn H. and Simpson, Daniel and Rue, H{\aa}vard}, title = {An Intuitive {Bayesian}
+  Spatial Model for Disease Mapping that Accounts for Scaling}, journal = {Statistical Methods in Medical Research}, year =
+  {2016}, volume = {25}, number = {4}, pages = {1145--1165}}
+
+@article{sorbye_rue_2014,
+  author = {S{\o}rbye, Sigrunn Holbek and Rue, H{\aa}vard}, title = {Scaling Intrinsic {Gaussian} {Markov} Random Field Priors in
+  Spatial Modelling}, journal = {Spatial Statistics}, year = {2014}, volume = {8}, pages = {39--51}}
+
+@article{lewandowski_kurowicka_joe_2009,
+  author = {Lewandowski, Daniel and Kurowicka, Dorota and Joe, Harry}, title = {Generating Random Correlation Matrices Based on
+  Vines and Extended Onion Method}, journal = {Journal of Multivariate Analysis}, year = {2009}, volume = {100}, number = {9},
+  pages = {1989--2001}}
+
+@article{gelman_pardoe_2006,
+  author = {Gelman, Andrew and Pardoe, Iain}, title = {{Bayesian} Measures of Explained Variance and Pooling in Multilevel
+  (Hierarchical) Models}, journal = {Technometrics}, year = {2006}, volume = {48}, number = {2}, pages = {241--251}}
+"""
 
 REFERENCES = {entry.partition("{")[2].partition(",")[0]: entry for entry in BIBTEX.split("\n\n")}
 """BibTeX entries of everything that a methods paragraph may cite."""

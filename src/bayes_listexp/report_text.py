@@ -9,6 +9,7 @@ import xarray as xr
 from bayes_listexp import instrument_text, stored
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.references import REFERENCES
+from bayes_listexp.structure_text import structure_words, structures_cited
 
 COUNTS = {
     "softmax": "a saturated categorical distribution over 0 to J",
@@ -66,7 +67,7 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
-        f"Group-specific effects are exchangeable and sum to zero over the levels with respondents. {sampling} {target} "
+        f"{structure_words(tree)}{sampling} {target} "
         f"{_change_words(tree)}"
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
@@ -94,7 +95,8 @@ def _weighting_words(tree: xr.DataTree) -> str:
     """How weights entered the likelihood, for the methods paragraph; "" where they did not."""
     if "weighting" not in tree.children:
         return ""
-    units = {"respondents": "respondents", "clusters": "clusters within strata", "replicates": "replicate weights"}
+    units = {"respondents": "respondents", "clusters": "clusters within strata", "replicates": "replicate weights",
+             "persons": "persons with all their answers"}
     return ("Respondents count in the likelihood with their survey weights, normalised to sum to their number in each wave "
             "(Savitsky & Toth 2016), and the draws were given the covariance of the weighted estimates under the sampling design, by "
             f"{units[tree['weighting'].attrs['units']]}, with the prior as exact information (Ribatet, Cooley & Davison 2012; Williams & "
@@ -110,12 +112,13 @@ def _frame_words(frame: PopulationFrame) -> str:
     surveyed = "survey" in frame.methods
     size = "its effective number of respondents" if surveyed else "the number of people that they rest on"
     return (f"{raked}The frame's numbers of people are themselves estimates: each posterior draw averages over shares of cells drawn "
-            f"from a Dirichlet distribution with the frame's shares as its mean and {size} as its size (Rubin 1981{'; Kish 1965' * surveyed}).")
+            f"from a Dirichlet distribution with the frame's shares as its mean and {size} as its size "
+            f"(Rubin 1981{'; Kish 1965' * surveyed}).")
 
 
 def bibtex(tree: xr.DataTree) -> str:
     """BibTeX entries of what the methods paragraph cites, and of nothing else."""
-    keys = [*ALWAYS, *instrument_text.cited(tree)]
+    keys = [*ALWAYS, *instrument_text.cited(tree), *structures_cited(tree)]
     if stored.fact(tree, "specification")["response"] in MEASUREMENT_ERROR:
         keys.append("blair_chou_imai_2019")
     if "population" in tree.children:
@@ -146,7 +149,8 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     plan = stored.blueprint_of(tree)
     terms = [term for bound in plan.designs.values() for term in bound.groups]
     kinds = {kind for term in terms for kind in term.kinds}
-    labelled = plan.labelled_items or any(m["kind"] == "KnownItem" for m in model.get("margins", []))
+    known_items = any(m["kind"] == "KnownItem" for m in model.get("margins", []))
+    labelled = plan.labelled_items or known_items
     there = {
         "control_shape": counts == "softmax",
         "control_overdispersion": counts == "beta_binomial",

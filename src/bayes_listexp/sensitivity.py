@@ -200,6 +200,17 @@ def _prevalences(tree: xr.DataTree, by: Sequence[str], population: Population) -
     return out
 
 
+HYPER = {
+    "mix": "the neighbours' share in the variance of",
+    "rho": "the correlation at the mean gap of",
+    "length": "the length in time of",
+    "trend": "the straight line in",
+    "correlation": "the correlation between",
+    "partial": "the partial correlation between",
+}
+"""What the parameters of structured group effects are, by the last part of their names."""
+
+
 def _diagnosis(prior: float, likelihood: float, threshold: float) -> str:
     if prior < threshold:
         return "-"
@@ -257,6 +268,9 @@ def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bo
             what = f"the effect of {labels[0]} on {about}" if labels and labels[0] != "Intercept" else about
             if part == f"{term.name}_sd":
                 return f"the spread of {what} over the levels of {':'.join(term.factors)}", False
+            if part.startswith(f"{term.name}_") and part.removeprefix(f"{term.name}_").partition("_")[0] in HYPER:
+                kind = HYPER[part.removeprefix(f"{term.name}_").partition("_")[0]]
+                return " ".join([f"{kind} the effects of {':'.join(term.factors)} on {about}", *labels]), False
             if part == f"{term.name}_shape":
                 return " ".join([f"the shape of {about} by {':'.join(term.factors)},", *labels]), True
             if part == f"{term.name}_shape_sd":

@@ -108,11 +108,20 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
 
 def fit_arguments(spec: Spec) -> dict[str, Any]:
     """Keyword arguments of :func:`bayes_listexp.fit` from a survey spec."""
-    arguments = spec.table("model")
+    arguments = _model(spec)
     sample = spec.table("sample")
     arguments |= {key: sample.pop(key) for key in ("seed", "method") if key in sample}
     more = {"priors": spec.tables.get("priors"), "margins": margins_of(spec.path, spec.text, spec.tables)}
     return arguments | {key: value for key, value in more.items() if value} | {"sample": sample, "groups": _groups(spec)}
+
+
+def _model(spec: Spec) -> dict[str, Any]:
+    """The table [model], with the files of neighbours that it names read."""
+    model = spec.table("model")
+    if "neighbours" in model:
+        given = model["neighbours"].items()
+        model["neighbours"] = {column: read_survey(_path(spec, pairs)) if isinstance(pairs, str) else pairs for column, pairs in given}
+    return model
 
 
 def map_of(spec: Spec, study: ListExperiment) -> RegionMap | None:
@@ -194,7 +203,7 @@ def _check_models(spec: Spec, study: ListExperiment) -> None:
     """Resolve every model against the data as a fit will, so that a fault shows before anything is fitted."""
     margins = margins_of(spec.path, spec.text, spec.tables)
     priors = spec.tables.get("priors")
-    model = spec.table("model") | ({"priors": priors} if priors else {})
+    model = _model(spec) | ({"priors": priors} if priors else {})
     for alternative in ({}, *spec.table("report").get("alternatives", [])):
         changed = {**model, **{key: value for key, value in alternative.items() if key != "name"}}
         try:

@@ -70,6 +70,9 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "weighting": (str,),
             "lapses": (dict,),
             "instruments": (dict,),
+            "neighbours": (dict,),
+            "times": (dict,),
+            "centred": (dict,),
         },
         "margins": {"prevalence": (list,), "item": (list,)},
         "population": {

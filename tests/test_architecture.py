@@ -65,6 +65,7 @@ ROOMS = [
     "simulated_direct",
     "simulated_nation",
     "spec_keys",
+    "spec_margins",
     "spec_population",
     "spec_maps",
     "spec",

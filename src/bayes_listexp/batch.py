@@ -32,8 +32,8 @@ from bayes_listexp.published_report import Published, audit_table, published_rep
 from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
-from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, map_of, published_of, resolve_path, study_of
-from bayes_listexp.spec_keys import events_of, line_of, margins_of, printed_of
+from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, known_margins, map_of, published_of, resolve_path, study_of
+from bayes_listexp.spec_keys import events_of, line_of, printed_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
@@ -151,7 +151,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     data, sample = spec.table("data"), spec.table("sample")
     seed = sample.pop("seed", 1)
     sampler = Sampler(**sample, progress=progress)
-    known = tuple(m for m in margins_of(spec.path, spec.text, spec.tables) if isinstance(m, KnownItem))
+    known = tuple(m for m in known_margins(spec) if isinstance(m, KnownItem))
     findings = audit(table, claims=_claims(spec, data))
     trees = {}
     for name, part, use in (("total", total_only(table), None), ("fit", table, data.get("use"))):

@@ -83,8 +83,9 @@ class Nation(NamedTuple):
     item_trait: float
 
 
-def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6) -> Simulated:
-    """A survey of ``n_per_wave`` interviews in each of ``waves`` waves, the nation's frame, and its truth.
+def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6, first: int = 1) -> Simulated:
+    """A survey of ``n_per_wave`` interviews in each of ``waves`` waves, the nation's frame, and its truth. The ``first`` wave is
+    that of :data:`DATES`.
 
     Almaty and Astana are oversampled to 25 and 20 % of each wave. People with less education take part less often (they are
     missing from the rows) and refuse the list more often (their ``answer`` is missing, as often in either arm). ``weight`` (mean
@@ -97,26 +98,27 @@ def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6) -> Simulate
     ------
     InputError : more waves than there are :data:`DATES`.
     """
-    facts = facts_of(seed=seed, waves=waves)
+    facts = facts_of(seed=seed, waves=waves, first=first)
     rng = np.random.default_rng([seed, 1])
     survey = pd.concat([_interviews(facts, t, n_per_wave, rng) for t in range(waves)], ignore_index=True)
     survey.insert(0, "id", np.arange(1, len(survey) + 1))
     return Simulated(survey, facts.frame, truth_of(facts))
 
 
-def facts_of(*, seed: int, waves: int = 6) -> Nation:
+def facts_of(*, seed: int, waves: int = 6, first: int = 1) -> Nation:
     """Draw a nation's effects from their distributions.
 
     Raises
     ------
     InputError : more waves than there are :data:`DATES`.
     """
-    if not 1 <= waves <= len(DATES):
-        raise InputError(f"waves = {waves}: the simulated nation has 1 to {len(DATES)} waves.")
+    dates = DATES[first - 1 : first - 1 + waves]
+    if min(waves, first) < 1 or len(dates) < waves:
+        raise InputError(f"waves = {waves} from the first = {first}: the simulated nation has 1 to {len(DATES)} waves.")
     rng = np.random.default_rng([seed, 0])
-    frame, years = population(), _years(DATES[:waves])
+    frame, years = population(), _years(dates)
     trait = _trait(frame, years, rng)
-    return Nation(frame, DATES[:waves], trait, _items(frame, years, rng), float(rng.normal(*ITEM_TRAIT)))
+    return Nation(frame, dates, trait, _items(frame, years, rng), float(rng.normal(*ITEM_TRAIT)))
 
 
 def borders() -> list[tuple[str, str]]:

@@ -13,20 +13,26 @@ from typing import Any
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.geography import RegionMap
+from bayes_listexp.margins import Margin
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated, two_wave_survey
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.simulated_nation import nation
-from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, line_of, margins_of, validate
+from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, line_of, validate
 from bayes_listexp.spec_maps import check_map, region_map
+from bayes_listexp.spec_margins import check_margins, margins_of
 from bayes_listexp.spec_population import check_population, population_of, predictors_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
-SIMULATIONS = {"two_wave_survey": ("seed", "n_per_wave"), "list_and_direct": ("seed", "n"), "nation": ("seed", "n_per_wave", "waves")}
+SIMULATIONS = {
+    "two_wave_survey": ("seed", "n_per_wave"),
+    "list_and_direct": ("seed", "n"),
+    "nation": ("seed", "n_per_wave", "waves", "first"),
+}
 """Synthetic surveys that a spec may name, and their settings."""
 
 
@@ -66,6 +72,7 @@ def read_spec(path: str | Path) -> Spec:
     if not isinstance(kind, str) or kind not in KEYS:
         raise InputError(f"{path}, line {line_of(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
     validate(path, text, kind, tables)
+    check_margins(path, text, tables)
     if kind == "survey":
         check_population(path, text, tables)
         check_map(path, text, tables)
@@ -99,6 +106,8 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     else:
         more = {k: data[k] for k in (*SAMPLING, "ids", "missing") if k in data}
         study = ListExperiment.from_frame(survey, **roles, **more)
+    if "waves" in data:
+        study = study.with_waves(data["waves"])
     _check_models(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None
     return study.described(
@@ -111,8 +120,13 @@ def fit_arguments(spec: Spec) -> dict[str, Any]:
     arguments = _model(spec)
     sample = spec.table("sample")
     arguments |= {key: sample.pop(key) for key in ("seed", "method") if key in sample}
-    more = {"priors": spec.tables.get("priors"), "margins": margins_of(spec.path, spec.text, spec.tables)}
+    more = {"priors": spec.tables.get("priors"), "margins": known_margins(spec)}
     return arguments | {key: value for key, value in more.items() if value} | {"sample": sample, "groups": _groups(spec)}
+
+
+def known_margins(spec: Spec) -> tuple[Margin, ...]:
+    """What a spec knows from elsewhere."""
+    return margins_of(spec.path, spec.text, spec.tables, partial(_path, spec))
 
 
 def _model(spec: Spec) -> dict[str, Any]:
@@ -201,7 +215,7 @@ def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
 
 def _check_models(spec: Spec, study: ListExperiment) -> None:
     """Resolve every model against the data as a fit will, so that a fault shows before anything is fitted."""
-    margins = margins_of(spec.path, spec.text, spec.tables)
+    margins = known_margins(spec)
     priors = spec.tables.get("priors")
     model = _model(spec) | ({"priors": priors} if priors else {})
     for alternative in ({}, *spec.table("report").get("alternatives", [])):

@@ -17,7 +17,6 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
-from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
 
 KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
     "survey": {
@@ -45,6 +44,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "placebo": (str,),
             "J": (int,),
             "wave": (str,),
+            "waves": (list,),
             "weights": (str,),
             "strata": (str,),
             "clusters": (str,),
@@ -74,7 +74,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "times": (dict,),
             "centred": (dict,),
         },
-        "margins": {"prevalence": (list,), "item": (list,)},
+        "margins": {"prevalence": (list,), "item": (list,), "published": (list,)},
         "population": {
             "file": (str,),
             "count": (str,),
@@ -145,10 +145,6 @@ SAMPLING = ("weights", "strata", "clusters", "replicate_weights", "replicate_met
 REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {"survey": {"data": ("answer", "J")}, "published": {"data": ("file", "J", "N")}}
 
 
-MARGINS: dict[str, type] = {"prevalence": KnownPrevalence, "item": KnownItem}
-"""What each array of tables under [margins] is made of."""
-
-
 def validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> None:
     """Check everything in a spec that its data need not be read for.
 
@@ -168,7 +164,6 @@ def validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> Non
     if kind == "survey":
         _check_survey(path, text, tables)
         _check_overrides(path, text, tables, instruments_of(path, text, tables))
-    margins_of(path, text, tables)
 
 
 def instruments_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[Instrument, ...]:
@@ -182,36 +177,15 @@ def instruments_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[In
     for name, table in tables.get("instruments", {}).items():
         place = f"instruments.{name}"
         if not isinstance(table, dict):
-            raise _fault(path, text, place, {}, f"[instruments] '{name}' must be a table such as "
+            raise fault(path, text, place, {}, f"[instruments] '{name}' must be a table such as "
                          f'[instruments.{name}] with column = "...", found {table!r}.')
         if "name" in table:
-            raise _fault(path, text, place, table, f"[{place}] name: an instrument is called as its table. Leave it out.")
+            raise fault(path, text, place, table, f"[{place}] name: an instrument is called as its table. Leave it out.")
         try:
-            _check_types(KINDS.get(table.get("kind", name)), table, f"instrument '{name}'")
+            check_types(KINDS.get(table.get("kind", name)), table, f"instrument '{name}'")
             out.append(made(name, table))
         except InputError as error:
-            raise _fault(path, text, place, table, str(error)) from error
-    return tuple(out)
-
-
-def margins_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[Margin, ...]:
-    """The margins of a spec: ``[[margins.prevalence]]`` and ``[[margins.item]]``.
-
-    Raises
-    ------
-    InputError : a key that there is not, or a value that cannot be; the message names file and line.
-    """
-    out: list[Margin] = []
-    for kind, margin in MARGINS.items():
-        for i, table in enumerate(tables.get("margins", {}).get(kind, []), start=1):
-            place = f"margins.{kind}"
-            if not isinstance(table, dict):
-                raise _fault(path, text, place, {}, f"[[{place}]] must be tables, found {table!r}.")
-            try:
-                _check_types(margin, table, margin.__name__)
-                out.append(margin(**table))
-            except InputError as error:
-                raise _fault(path, text, place, table, str(error), i) from error
+            raise fault(path, text, place, table, str(error)) from error
     return tuple(out)
 
 
@@ -235,14 +209,14 @@ def line_of(text: str, key: str, table: str = "", nth: int = 1) -> int:
     return next(inside, start) + 1
 
 
-def _fault(path: Path, text: str, table: str, given: Mapping[str, Any], message: str, nth: int = 1) -> InputError:
+def fault(path: Path, text: str, table: str, given: Mapping[str, Any], message: str, nth: int = 1) -> InputError:
     """An error with its file and line: that of the key which the message mentions first, else of the table."""
     found = {key: re.search(rf"(?<!\w){re.escape(key)}(?!\w)", message) for key in given}
     places = [(match.start(), key) for key, match in found.items() if match]
     return InputError(f"{path}, line {line_of(text, min(places)[1] if places else '', table, nth)}: {message}")
 
 
-def _check_types(record: type | None, values: Mapping[str, Any], what: str) -> None:
+def check_types(record: type | None, values: Mapping[str, Any], what: str) -> None:
     """Check the keys and types of a table against the fields of the record that it is to become; None: not known."""
     if record is None:
         return
@@ -294,7 +268,7 @@ def _check_overrides(path: Path, text: str, tables: Mapping[str, Any], instrumen
                     raise InputError(f"instruments: '{name}': {wrong[0]} = {changes[wrong[0]]!r} is not of the right type.")
             except InputError as error:
                 place, at = (f"{table}.instruments.{name}", 1) if table == "model" else (table, nth)
-                raise _fault(path, text, place, changes if isinstance(changes, dict) else {}, str(error), at) from error
+                raise fault(path, text, place, changes if isinstance(changes, dict) else {}, str(error), at) from error
 
 
 def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:

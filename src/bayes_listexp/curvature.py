@@ -25,7 +25,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.sampling import constrain
 from bayes_listexp.specification import Blueprint
-from bayes_listexp.survey_design import CLUSTER, units_of, variance_of_totals
+from bayes_listexp.survey_design import PERSON, unit_column, units_of, variance_of_totals
 from bayes_listexp.weighting import Weighted, replicated_totals, weighted_observations
 
 STEP = 1e-4
@@ -118,7 +118,8 @@ def _root(matrix: np.ndarray) -> np.ndarray:
 def design_variance(study: ListExperiment, seen: Weighted, scores: np.ndarray) -> tuple[np.ndarray, int, str]:
     """Variance by the design of the weighted score total, (parameter, parameter), its degrees of freedom, and of what units.
 
-    By replicate weights where there are any, else by strata and clusters, each respondent being a unit where there are none.
+    By replicate weights where there are any, else by strata and clusters. Without clusters persons who answer in several waves are
+    units, and without such persons respondents.
     """
     if study.replicates is not None:
         totals = replicated_totals(study, seen)
@@ -127,7 +128,9 @@ def design_variance(study: ListExperiment, seen: Weighted, scores: np.ndarray) -
     units, rows = units_of(study.table, study.wave), study.table.index.get_indexer(seen.table.index)
     here = units._replace(stratum=units.stratum[rows], cluster=None if units.cluster is None else units.cluster[rows])
     variance = variance_of_totals(here, scores, seen.pattern, seen.weight, seen.table["_n"].to_numpy(dtype=float))
-    return variance, units.degrees_of_freedom, "clusters" if CLUSTER in study.table.columns else "respondents"
+    column = unit_column(study.table)
+    kind = "respondents" if column is None else "persons" if column == PERSON else "clusters"
+    return variance, units.degrees_of_freedom, kind
 
 
 def scores_at(plan: Blueprint, model: pm.Model, points: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ from bayes_listexp.intake import (
 )
 from bayes_listexp.population import PopulationFrame, as_frame, check_wave, of_waves
 from bayes_listexp.predictors import Predictors, join_predictors
-from bayes_listexp.survey_design import DesignColumns, Replicates, check_units, read_design, replicates_of
+from bayes_listexp.survey_design import PERSON, DesignColumns, Replicates, check_units, read_design, replicates_of
 
 type Missing = Literal["drop", "level", "model"]
 
@@ -56,7 +56,8 @@ class ListExperiment:
     table : one row per respondent or per tabulated row: covariates under the user's names, the reserved columns
         ``_answer`` (int, -1 for respondents known by another instrument only), ``_treated`` and ``_placebo`` (bool),
         ``_n`` (respondents in the row), ``_weight`` (sum of their weights), the coded columns of the instruments, and where
-        they were given ``_stratum``, ``_cluster`` and the replicate weights ``_replicate_1``, ``_replicate_2``, ... Its
+        they were given ``_stratum``, ``_cluster``, ``_person`` (a number for each id) and the replicate weights ``_replicate_1``,
+        ``_replicate_2``, ... Its
         index is the number of the row in the data as given, counted from 1.
     J : number of control items.
     wave : name of the wave column, or None.
@@ -120,7 +121,8 @@ class ListExperiment:
 
         Parameters
         ----------
-        answer, arm, wave, weights, ids : names of columns. ``ids`` are only checked for duplicates (within a wave).
+        answer, arm, wave, weights, ids : names of columns. ``ids`` must be unique within a wave; the same id in several waves
+            is the same person, whose answers hang together (see ``person`` of :class:`bayes_listexp.Specification`).
         J : number of control items: answers are 0..J in the control arm, 0..J + 1 in the treatment arm.
             ``arm`` is None if everybody was shown the treatment list (known margins of the control items stand in for
             the control arm; see :class:`bayes_listexp.KnownItem`).
@@ -157,7 +159,7 @@ class ListExperiment:
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
-        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design)
+        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design, ids)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
     @classmethod
@@ -360,6 +362,7 @@ def _build(
     if parts.wave is not None:
         absent["wave missing", parts.wave] = table[parts.wave].isna()
     refusals = refused(table.assign(_treated=treated, _placebo=padded, _n=counts), answers)
+    persons = {} if parts.ids is None else {PERSON: pd.Series(pd.factorize(frame[parts.ids])[0], index=frame.index)}
     keep, exclusions, listed = exclude_unobserved(absent, treated, counts, observed.notna().any(axis=1))
     table = (
         table[keep]
@@ -369,7 +372,7 @@ def _build(
             _placebo=padded[keep],
             _n=counts[keep],
             _weight=weight[keep],
-            **{str(name): column[keep] for name, column in [*observed.items(), *design.items()]},
+            **{str(name): column[keep] for name, column in [*observed.items(), *design.items(), *persons.items()]},
         )
         .set_axis(np.flatnonzero(keep) + 1)
     )

@@ -11,11 +11,11 @@ import pandas as pd
 from bayes_listexp.columns import read_arms, read_flags, read_items, rows_where
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
-from bayes_listexp.survey_design import CLUSTER, REPLICATE, STRATUM, DesignColumns
+from bayes_listexp.survey_design import CLUSTER, PERSON, REPLICATE, STRATUM, DesignColumns
 
-RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight", STRATUM, CLUSTER)
+RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight", STRATUM, CLUSTER, PERSON)
 ITEM = "item"
-TAKEN_NAMES = ("trait", "control", "lapse", "margin")
+TAKEN_NAMES = ("trait", "control", "lapse", "margin", "person")
 
 
 class Parts(NamedTuple):
@@ -31,6 +31,7 @@ class Parts(NamedTuple):
     weights: str | None
     covariates: list[str]
     design: DesignColumns = DesignColumns()
+    ids: str | None = None
 
 
 def is_reserved(name: object) -> bool:

@@ -13,8 +13,10 @@ from scipy.sparse import coo_array
 from bayes_listexp.columns import name_rows, read_numbers, rows_where, value_key
 from bayes_listexp.errors import InputError
 
-STRATUM, CLUSTER, REPLICATE = "_stratum", "_cluster", "_replicate_"
-"""Reserved columns of a study's table: stratum, primary sampling unit, and the start of the names of replicate weights."""
+STRATUM, CLUSTER, REPLICATE, PERSON = "_stratum", "_cluster", "_replicate_", "_person"
+"""Reserved columns of a study's table: stratum, primary sampling unit, the start of the names of replicate weights, and the number
+of the person, who may answer in several waves.
+"""
 
 METHODS = ("jackknife", "brr", "fay", "bootstrap")
 """How replicate weights were made: see :class:`DesignColumns`."""
@@ -135,23 +137,32 @@ class Units(NamedTuple):
 
 
 def has_units(table: pd.DataFrame) -> bool:
-    """Whether a study's table says how respondents were sampled, by strata or clusters."""
-    return STRATUM in table.columns or CLUSTER in table.columns
+    """Whether a study's table says how respondents were sampled: by strata or clusters, or once for several waves."""
+    return STRATUM in table.columns or unit_column(table) is not None
+
+
+def unit_column(table: pd.DataFrame) -> str | None:
+    """The column of what was sampled: clusters, or else persons who answer in several waves. None: each answer is a unit."""
+    if CLUSTER in table.columns:
+        return CLUSTER
+    return PERSON if PERSON in table.columns and table[PERSON].duplicated().any() else None
 
 
 def units_of(table: pd.DataFrame, wave: str | None) -> Units:
     """The sampled units of a study's table.
 
     Waves are strata of their own unless a cluster's label occurs in several: it is then taken for the same cluster, whose
-    answers may hang together over time. Clusters are numbered within strata.
+    answers may hang together over time. Clusters are numbered within strata. Without clusters, persons who answer in several
+    waves are clusters of their answers.
     """
     keys = [table[STRATUM]] if STRATUM in table.columns else []
     if wave is not None and not _clusters_go_on(table, wave):
         keys.append(table[wave])
     stratum = _codes(table, keys)
-    if CLUSTER not in table.columns:
+    column = unit_column(table)
+    if column is None:
         return Units(stratum, None, np.bincount(stratum, weights=table["_n"]), stratum[:0])
-    cluster = _codes(table, [pd.Series(stratum, index=table.index), table[CLUSTER]])
+    cluster = _codes(table, [pd.Series(stratum, index=table.index), table[column]])
     of_cluster = np.zeros(cluster.max() + 1, dtype="int64")
     of_cluster[cluster] = stratum
     return Units(stratum, cluster, np.bincount(of_cluster).astype(float), of_cluster)
@@ -164,7 +175,7 @@ def check_units(table: pd.DataFrame, wave: str | None, columns: DesignColumns) -
     ------
     InputError : naming the stratum, its rows and the remedy.
     """
-    if not has_units(table):
+    if STRATUM not in table.columns and CLUSTER not in table.columns:
         return
     units = units_of(table, wave)
     alone = np.flatnonzero(units.n < 2)
@@ -172,7 +183,7 @@ def check_units(table: pd.DataFrame, wave: str | None, columns: DesignColumns) -
         return
     rows = table[units.stratum == alone[0]]
     what = "respondent" if columns.clusters is None else "cluster"
-    if columns.strata is None:
+    if columns.strata is None and columns.clusters is not None:
         raise InputError(f"column '{columns.clusters}': all respondents{' of a wave' * (wave is not None)} are in one cluster "
                          f"('{rows[CLUSTER].iloc[0]}'), so their variation is not known. Leave `clusters` out.")
     where = f", wave '{rows[wave].iloc[0]}'" if wave is not None and not _clusters_go_on(table, wave) else ""
@@ -229,9 +240,10 @@ def _sums(row: np.ndarray, column: np.ndarray, values: np.ndarray, shape: tuple[
 
 def _clusters_go_on(table: pd.DataFrame, wave: str) -> bool:
     """Whether a cluster (of a stratum) has respondents in more than one wave."""
-    if CLUSTER not in table.columns:
+    unit = unit_column(table)
+    if unit is None:
         return False
-    keys = [name for name in (STRATUM, CLUSTER) if name in table.columns]
+    keys = [name for name in (STRATUM, unit) if name in table.columns]
     return len(table[[*keys, wave]].drop_duplicates()) > len(table[keys].drop_duplicates())
 
 

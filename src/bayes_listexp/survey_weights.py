@@ -11,7 +11,7 @@ import xarray as xr
 from bayes_listexp import estimates, stored
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.report import Block, Facts, Section
-from bayes_listexp.survey_design import CLUSTER, has_units, units_of
+from bayes_listexp.survey_design import CLUSTER, PERSON, STRATUM, has_units, unit_column, units_of
 from bayes_listexp.survey_results import Survey, along_of
 from bayes_listexp.tables import Column, Interval, Number, Percent, Table, Text
 from bayes_listexp.weighting import kish
@@ -30,7 +30,8 @@ def weight_facts(survey: Survey) -> list[tuple[str, str]]:
                                     f"count like {row['n_effective']:,.0f} of equal weights")]
     if has_units(study.table):
         units = units_of(study.table, study.wave)
-        what = f"{len(units.of_cluster):,} clusters" if CLUSTER in study.table.columns else "respondents"
+        word = "persons" if unit_column(study.table) == PERSON else "clusters"
+        what = f"{len(units.of_cluster):,} {word}" if len(units.of_cluster) else "respondents"
         facts.append(("Sampled units", f"{what} in {len(units.n):,} strata" if len(units.n) > 1 else what))
     if study.replicates is not None:
         facts.append(("Replicate weights", f"{len(study.replicates.scales)} ({study.replicates.method})"))
@@ -39,7 +40,7 @@ def weight_facts(survey: Survey) -> list[tuple[str, str]]:
 
 def weight_sections(survey: Survey) -> list[Section]:
     """Weighted, unweighted and poststratified answers side by side; nothing where respondents are neither weighted nor clustered."""
-    if not survey.study.weighted and not has_units(survey.study.table):
+    if not survey.study.weighted and not {STRATUM, CLUSTER} & set(survey.study.table.columns):
         return []
     blocks: list[Block] = [_side_by_side(survey)]
     blocks += [_kish_table(survey)] if survey.study.weighted else []

@@ -17,11 +17,12 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from bayes_listexp import ListExperiment, Specification, difference_in_means, kish
-from bayes_listexp.curvature import correction
+from bayes_listexp.curvature import alike, correct, prior_gradient, prior_precision, scores_at
 from bayes_listexp.model import build_model
-from bayes_listexp.prediction import basis_of
+from bayes_listexp.predictive import patterns
 from bayes_listexp.sampling import Density, compile_density
 from bayes_listexp.specification import Blueprint, blueprint
+from bayes_listexp.weighting import weighted_observations
 
 J, POPULATION = 3, 20_000
 
@@ -56,7 +57,7 @@ def world(case: Case) -> tuple[np.ndarray, np.ndarray, float]:
     return trait, control, float(expit(trait).mean())
 
 
-def study(case: Case, seed: int) -> ListExperiment:
+def sample(case: Case, seed: int) -> pd.DataFrame:
     """A sample: clusters at random, in them holders of the trait with twice the chance of others."""
     rng = np.random.default_rng(seed)
     trait, control, _ = world(case)
@@ -69,6 +70,11 @@ def study(case: Case, seed: int) -> ListExperiment:
     frame = pd.DataFrame({"cluster": cluster, "region": (cluster % 8).astype(str), "w": np.where(has, 1.0, 2.0) * (1 + p) * own})
     frame["treat"] = cluster // 8 % 2 if case.arms_by_cluster else rng.permutation(np.arange(len(cluster)) % 2)
     frame["y"] = rng.binomial(J, q) + has * frame["treat"]
+    return frame
+
+
+def study(case: Case, frame: pd.DataFrame) -> ListExperiment:
+    """A sample with what is told of its design."""
     roles = {"clusters": "cluster"} if case.known else {}
     return ListExperiment.from_frame(frame, answer="y", arm="treat", J=J, weights="w", covariates=["region"], **roles)
 
@@ -77,7 +83,6 @@ def give(model: pm.Model, plan: Blueprint) -> None:
     """Give a compiled model another study's data."""
     for arm, counts in plan.cells.answers.items():
         pm.set_data({f"{arm}_counts": counts, f"answer_{arm}_relative_weight": plan.relative_weights[arm]}, model=model)
-    model["control_basis"].set_value(basis_of(plan))
 
 
 def mode_of(density: Density, start: np.ndarray) -> np.ndarray:
@@ -86,26 +91,33 @@ def mode_of(density: Density, start: np.ndarray) -> np.ndarray:
 
 
 def run(case: Case, studies: int) -> dict[str, float]:
-    """Coverage and width of the trait's intercept (the prevalence, but with effects of regions the logit of the typical one)."""
-    truth = world(case)[2]
-    model = density = None
-    start, rows = None, []
-    for seed in range(studies):
-        made = study(case, seed)
-        plan = blueprint(made, Specification(case.trait, weighting="pseudo"))
-        if model is None or density is None:
-            model = build_model(plan)
-            density = compile_density(model, mode="FAST_COMPILE")
-            start = density.start
-        give(model, plan)
-        start = mode_of(density, start)
-        found = correction(made, plan, model, start)
-        i = [v.name for v in model.value_vars].index("trait_intercept")
-        off = abs(start[i] - logit(truth))
+    """Coverage and width of the trait's intercept (the prevalence, but with effects of regions the logit of the typical one).
+
+    The model is that of all studies' respondents together, whose distinct observations every study's are among.
+    """
+    truth, specification = world(case)[2], Specification(case.trait, weighting="pseudo")
+    frames = [sample(case, seed) for seed in range(studies)]
+    together = blueprint(study(case, pd.concat(frames, ignore_index=True)), specification)
+    model = build_model(together)
+    density, gradient = compile_density(model, mode="FAST_COMPILE"), prior_gradient(model)
+    made = [study(case, frame) for frame in frames]
+    points = [density.start]
+    for one in made:
+        give(model, blueprint(one, specification))
+        points.append(mode_of(density, points[-1]))
+    scores = scores_at(together, model, np.array(points[1:]))
+    number = {key: i for i, key in enumerate(zip(*patterns(together)[:3], strict=True))}
+    i = [v.name for v in model.value_vars].index("trait_intercept")
+    rows = []
+    for one, x, score in zip(made, points[1:], scores, strict=True):
+        seen = weighted_observations(one, list(together.cells.frame.columns), False)
+        own = [number[key] for key in zip(seen.cell, seen.arm, seen.answer, strict=True)]
+        found = correct(one, seen, x, score[own], prior_precision(gradient, x), alike=alike(together, model))
+        off = abs(x[i] - logit(truth))
         sd = [np.sqrt(matrix[i, i]) for matrix in (found.covariance, found.corrected)]
-        dim = difference_in_means(made, weighted=True).iloc[0]
-        rows.append([kish(made)["deff"][0], found.design_effect[i], off < 1.96 * sd[0], off < 1.96 * sd[1],
-                     dim["lower"] < truth < dim["upper"], sd[1] / sd[0], expit(start[i]) - truth, found.shrinkage])
+        dim = difference_in_means(one, weighted=True).iloc[0]
+        rows.append([kish(one)["deff"][0], found.design_effect[i], off < 1.96 * sd[0], off < 1.96 * sd[1],
+                     dim["lower"] < truth < dim["upper"], sd[1] / sd[0], expit(x[i]) - truth, found.shrinkage])
     names = ["Kish's deff", "design effect", "covered, uncorrected", "covered, corrected", "covered, difference in means", "sd ratio",
              "mean error", "shrinkage"]
     return dict(zip(names, np.mean(np.array(rows, dtype=float), axis=0), strict=True))

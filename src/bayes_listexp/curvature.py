@@ -85,7 +85,7 @@ def correction(study: ListExperiment, plan: Blueprint, model: pm.Model, centre: 
     """
     seen = weighted_observations(study, list(plan.cells.frame.columns), bool(plan.instruments))
     scores, Q = scores_at(plan, model, centre[None])[0], prior_precision(prior_gradient(model), centre)
-    return correct(study, seen, centre, scores, Q, alike=_alike(plan, model))
+    return correct(study, seen, centre, scores, Q, alike=alike(plan, model))
 
 
 def correct(
@@ -170,7 +170,7 @@ def prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
     return evaluate
 
 
-def _alike(plan: Blueprint, model: pm.Model) -> np.ndarray:
+def alike(plan: Blueprint, model: pm.Model) -> np.ndarray:
     """Which parameters share a design effect, (parameter,): the effects of a group's levels do, every other stands alone."""
     initial = model.initial_point()
     grouped = tuple(f"{name}_{term.name}_" for name, bound in plan.designs.items() for term in bound.groups)

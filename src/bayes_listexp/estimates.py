@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,23 +27,13 @@ from bayes_listexp.population import (
     sum_by,
 )
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
+from bayes_listexp.targets import Target, by_list, together
 
 CELL = "_cell"
 ABSENT = "absent"
 """The coordinate that says why a group has no change."""
 
 type Population = Literal["sample", "weights", "frame"] | pd.DataFrame | PopulationFrame | None
-
-
-class Target(NamedTuple):
-    """Whom an estimate is about: rows of covariates, how many people each stands for, and the name of it.
-
-    ``mass`` is (row,), or (sample, row) where the population is estimated: then each draw of the posterior has its own.
-    """
-
-    frame: pd.DataFrame
-    mass: np.ndarray
-    name: str
 
 
 def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: Population = None) -> xr.DataArray:
@@ -187,13 +177,18 @@ def observed_by(
         raise InputError(f"the fit has no instrument '{instrument}'; it has: {', '.join(known) or 'none'}.")
     target = target_population(tree, plan, population)
     _known(target, by)
+    posterior, lists = tree["posterior"].to_dataset(), by_list(plan, target)
+    target = lists[0][1] if len(lists) == 1 else together([people for _, people in lists])
+    numbers = sum(len(people.frame) * 4 * (part.J + 2) for part, people in lists)
     chunks: dict[str, list[np.ndarray]] = {}
     index, done = None, 0
-    for chances, told in predictive.of_population(plan, tree["posterior"].to_dataset(), target.frame, instrument):
-        part = _of_draws(target, done, len(chances))
-        done += len(chances)
-        for name, values in parts_of(known[instrument], chances, told).items():
-            averaged, index = _averaged(values, part, by)
+    said = [predictive.of_population(part, posterior, people.frame, instrument, numbers) for part, people in lists]
+    for each in zip(*said, strict=True):
+        told = [parts_of(known[instrument], chances, distribution) for chances, distribution in each]
+        part = _of_draws(target, done, len(each[0][0]))
+        done += len(each[0][0])
+        for name in told[0]:
+            averaged, index = _averaged(np.concatenate([values[name] for values in told], axis=1), part, by)
             chunks.setdefault(name, []).append(averaged)
     estimates = estimates_of(known[instrument], {name: np.concatenate(values) for name, values in chunks.items()})
     labels = labels_of(known[instrument], estimates)

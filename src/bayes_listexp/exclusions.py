@@ -26,7 +26,7 @@ def exclude_unobserved(
     A respondent without answer or arm whom an instrument observed stays, and is counted under "..., kept for other
     instruments".
     """
-    wave = {key: mask for key, mask in absent.items() if key[0] == "wave missing"}
+    wave = {key: mask for key, mask in absent.items() if key[0] in ("wave missing", "list version missing")}
     unlisted = {key: mask for key, mask in absent.items() if key not in wave}
     dropped = {key: mask & ~elsewhere for key, mask in unlisted.items()} | wave
     keep, exclusions = exclude(dropped, treated, counts)

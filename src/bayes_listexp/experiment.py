@@ -15,7 +15,6 @@ import pandas as pd
 from bayes_listexp.cells import Cells, tabulate, tabulate_rows
 from bayes_listexp.columns import (
     check_ids,
-    read_answers,
     read_covariate,
     read_numbers,
     read_weights,
@@ -41,6 +40,7 @@ from bayes_listexp.intake import (
 from bayes_listexp.population import PopulationFrame, as_frame, check_wave, of_waves
 from bayes_listexp.predictors import Predictors, join_predictors
 from bayes_listexp.survey_design import PERSON, DesignColumns, Replicates, check_units, read_design, replicates_of
+from bayes_listexp.versions import check_versions, read_list_answers, read_versions
 
 type Missing = Literal["drop", "level", "model"]
 
@@ -59,7 +59,7 @@ class ListExperiment:
         they were given ``_stratum``, ``_cluster``, ``_person`` (a number for each id) and the replicate weights ``_replicate_1``,
         ``_replicate_2``, ... Its
         index is the number of the row in the data as given, counted from 1.
-    J : number of control items.
+    J : number of control items; of the longest list where there are several.
     wave : name of the wave column, or None.
     weighted : whether survey weights were given.
     covariates : names of the covariate columns (the wave included).
@@ -74,6 +74,8 @@ class ListExperiment:
     refusals : who was shown a list and did not answer it, whether excluded or kept for other instruments: covariates,
         ``_treated``, ``_placebo`` and ``_n``, with the index of ``table``.
     replicates : how the replicate weights were made, or None.
+    version : name of the column that says which control list a respondent was shown, or None if all were shown the same.
+    lists : number of control items of each list version, by its level in that column, in their order; empty with one list.
     """
 
     table: pd.DataFrame
@@ -91,6 +93,8 @@ class ListExperiment:
     item: str | None = None
     refusals: pd.DataFrame = field(default_factory=pd.DataFrame)
     replicates: Replicates | None = None
+    version: str | None = None
+    lists: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_frame(
@@ -99,11 +103,12 @@ class ListExperiment:
         *,
         answer: str,
         arm: str | None,
-        J: int,
+        J: int | Mapping[Any, int],
         arms: tuple[Any, Any] | None = None,
         placebo: str | None = None,
         instruments: Sequence[Instrument] = (),
         wave: str | None = None,
+        version: str | None = None,
         weights: str | None = None,
         strata: str | None = None,
         clusters: str | None = None,
@@ -126,6 +131,10 @@ class ListExperiment:
         J : number of control items: answers are 0..J in the control arm, 0..J + 1 in the treatment arm.
             ``arm`` is None if everybody was shown the treatment list (known margins of the control items stand in for
             the control arm; see :class:`bayes_listexp.KnownItem`).
+        version : column that says which control list a respondent was shown, where lists differ, say between waves (it may be the
+            wave itself); J is then one number for all, or that of each version, such as {"A": 4, "B": 3}. Each version needs both
+            arms, and in models its control counts are its own, while the trait is the same whatever the list. Respondents
+            without a version are excluded and counted.
         arms : the two values of ``arm``, (control, treatment); not needed for 0/1, False/True, "control"/"treatment". With
             several sensitive items on treatment lists of their own: (control, [first item, second item, ...]).
         placebo : column that says (0/1) who in the control arm was shown a placebo list: the control items and one more
@@ -151,15 +160,16 @@ class ListExperiment:
         """
         scales = None if replicate_scales is None else tuple(replicate_scales)
         design = DesignColumns(strata, clusters, tuple(replicate_weights), replicate_method, replicate_rho, scales)
-        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "weights": weights, "ids": ids, **design.roles}
+        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "version": version, "weights": weights, "ids": ids,
+                 **design.roles}
         frame, population, covariates = join_predictors(frame, population, covariates, predictors)
-        _check_design(J, missing)
+        _check_missing(missing)
         check_columns(frame, roles, covariates, instruments)
         kept = covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
-        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design, ids)
+        parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design, ids, version=version)
         return _build(cls, parts, counts, J=J, missing=missing, population=population)
 
     @classmethod
@@ -170,11 +180,12 @@ class ListExperiment:
         answer: str,
         arm: str | None,
         n: str,
-        J: int,
+        J: int | Mapping[Any, int],
         arms: tuple[Any, Any] | None = None,
         placebo: str | None = None,
         instruments: Sequence[Instrument] = (),
         wave: str | None = None,
+        version: str | None = None,
         covariates: Sequence[str] | None = None,
         population: pd.DataFrame | PopulationFrame | None = None,
         predictors: Predictors | None = None,
@@ -187,9 +198,8 @@ class ListExperiment:
         ------
         InputError : as :meth:`from_frame`, and for counts that are negative, fractional or missing.
         """
-        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "n": n}
+        roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "version": version, "n": n}
         counts, population, covariates = join_predictors(counts, population, covariates, predictors)
-        _check_design(J, "drop")
         check_columns(counts, roles, covariates, instruments)
         kept = covariate_names(counts, roles, covariates)
         size = read_numbers(counts[n], n)
@@ -200,7 +210,7 @@ class ListExperiment:
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
         size = size.astype("int64")
-        parts = Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept)
+        parts = Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept, version=version)
         return _build(cls, parts, size, J=J, missing="drop", population=population)
 
     def described(
@@ -231,11 +241,16 @@ class ListExperiment:
         keep, exclusions = exclude(later, self.table["_treated"].astype("boolean"), self.table["_n"])
         refusals = self.refusals[self.refusals[self.wave].isin(known)]
         table, population = self.table[keep], self.population_frame
+        there = set() if self.version is None else set(table.loc[table["_n"] > 0, self.version])
+        lists = {label: J for label, J in self.lists.items() if label in there}
         return dataclasses.replace(
             self,
             table=table.assign(**{self.wave: table[self.wave].cat.set_categories(known)}),
             population_frame=None if population is None else of_waves(population, self.wave, known),
             exclusions=join(self.exclusions, exclusions),
+            J=max(lists.values(), default=self.J),
+            version=self.version if len(lists) > 1 else None,
+            lists=lists if len(lists) > 1 else {},
             refusals=refusals.assign(**{self.wave: refusals[self.wave].cat.set_categories(known)}),
         )
 
@@ -271,6 +286,7 @@ class ListExperiment:
         ``source["sha256"]`` is of the data file's columns alone; two studies of one file can differ in the rest.
         """
         facts: list[Any] = [self.J, self.wave, self.missing, list(self.waves), [repr(instrument) for instrument in self.instruments]]
+        facts += [self.version, dict(self.lists)] if self.lists else []
         facts += [] if self.replicates is None else [self.replicates]
         facts += [] if self.population_frame is None or self.population_frame.exact else [repr(self.population_frame.n)]
         digest = hashlib.sha256(json.dumps(facts).encode())
@@ -338,7 +354,7 @@ def _build(
     parts: Parts,
     counts: pd.Series,
     *,
-    J: int,
+    J: int | Mapping[Any, int],
     missing: Missing,
     population: pd.DataFrame | PopulationFrame | None,
 ) -> ListExperiment:
@@ -348,19 +364,23 @@ def _build(
         check_wave(people, parts.wave)
     treated, item = read_lists(parts)
     padded = read_placebo(parts, treated)
-    answers = read_answers(frame[parts.answer], parts.answer, treated, J, padded)
+    table = pd.DataFrame(
+        {name: read_covariate(frame[name], name, wave=name in (parts.wave, parts.version)) for name in parts.covariates},
+        index=frame.index,
+    )
+    shown = None if parts.version is None else table[parts.version]
+    longest, lists = read_versions(J, parts.version, shown)
+    answers = read_list_answers(frame[parts.answer], parts.answer, treated, longest, padded, versions=shown, lists=lists)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
     instruments, observed = observe(parts, treated, answers, counts)
     replicates, design = replicates_of(parts.design, parts.weights), read_design(frame, parts.design)
-    table = pd.DataFrame(
-        {name: read_covariate(frame[name], name, wave=name == parts.wave) for name in parts.covariates},
-        index=frame.index,
-    )
     if item is not None:
         table[ITEM] = item
     absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", str(parts.arm)): treated.isna()}
     if parts.wave is not None:
         absent["wave missing", parts.wave] = table[parts.wave].isna()
+    if lists and parts.version != parts.wave:
+        absent["list version missing", str(parts.version)] = table[parts.version].isna()
     refusals = refused(table.assign(_treated=treated, _placebo=padded, _n=counts), answers)
     persons = {} if parts.ids is None else {PERSON: pd.Series(pd.factorize(frame[parts.ids])[0], index=frame.index)}
     keep, exclusions, listed = exclude_unobserved(absent, treated, counts, observed.notna().any(axis=1))
@@ -377,10 +397,11 @@ def _build(
         .set_axis(np.flatnonzero(keep) + 1)
     )
     check_arms(table, parts, instruments)
+    check_versions(table, parts.version, lists, parts.arm)
     check_units(table, parts.wave, parts.design)
     return cls(
         table=table,
-        J=J,
+        J=longest,
         wave=parts.wave,
         weighted=parts.weights is not None,
         covariates=(*parts.covariates, *([ITEM] if item is not None else [])),
@@ -392,11 +413,11 @@ def _build(
         item=None if item is None else ITEM,
         refusals=refusals,
         replicates=replicates,
+        version=parts.version if lists else None,
+        lists=lists,
     )
 
 
-def _check_design(J: int, missing: str) -> None:
-    if isinstance(J, bool) or not isinstance(J, (int, np.integer)) or J < 1:
-        raise InputError(f"J = {J!r}: the number of control items must be a whole number of at least 1.")
+def _check_missing(missing: str) -> None:
     if missing not in MISSING:
         raise InputError(f"missing = {missing!r}: say one of {', '.join(MISSING)}.")

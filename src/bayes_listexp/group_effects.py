@@ -19,7 +19,7 @@ from bayes_listexp import priors
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import GroupTerm, Matrices
 from bayes_listexp.priors import Prior
-from bayes_listexp.specification import Blueprint, group_prior
+from bayes_listexp.specification import Blueprint, group_prior, plain
 from bayes_listexp.structures import EXCHANGEABLE, Axis, axis, exchangeable, rotated
 
 CENTRED = np.inf
@@ -72,7 +72,7 @@ def group_effects(plan: Blueprint, predictor: str, term: GroupTerm, information:
             f"{term.text}: a group-specific term needs at least two levels with respondents, found {sampled}. Use a common "
             "effect or leave it out."
         )
-    told = _told(plan, name, term, information)
+    told = _told(plan, f"{plain(predictor)}_{term.name}", term, information)
     axes, order = _axes(plan, term, told)
     by_direction = _by_direction(told, axes, term)
     axes = [_as_data(f"{name}_{i}", along) for i, along in enumerate(axes, start=1)]

@@ -32,6 +32,7 @@ class Parts(NamedTuple):
     covariates: list[str]
     design: DesignColumns = DesignColumns()
     ids: str | None = None
+    version: str | None = None
 
 
 def is_reserved(name: object) -> bool:
@@ -45,6 +46,9 @@ def read_lists(parts: Parts) -> tuple[pd.Series, pd.Series | None]:
         return pd.Series(True, index=parts.frame.index, dtype="boolean"), None
     column = parts.frame[parts.arm]
     if parts.arms is not None and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
+        if parts.version is not None:
+            raise InputError(f"version = '{parts.version}': list versions and several sensitive items cannot be in one study. Make one "
+                             "study of each item.")
         if ITEM in parts.covariates:
             raise InputError(f"column '{ITEM}': with several sensitive items this name is theirs. Rename the column.")
         return read_items(column, parts.arm, parts.arms[0], parts.arms[1])
@@ -144,12 +148,13 @@ def covariate_names(
     frame: pd.DataFrame, roles: Mapping[str, str | None], covariates: Sequence[str] | None
 ) -> list[str]:
     """The covariates: those named, or every column that has no other role (strata and clusters may be covariates as well); the
-    wave is always one.
+    wave and the list version are always among them.
     """
-    taken = {name for role, name in roles.items() if role not in ("wave", "strata", "clusters") and name is not None}
+    shared = ("wave", "version", "strata", "clusters")
+    taken = {name for role, name in roles.items() if role not in shared and name is not None}
     names = [str(c) for c in frame.columns if c not in taken] if covariates is None else list(covariates)
-    wave = roles["wave"]
-    return names if wave is None or wave in names else [*names, wave]
+    always = [name for name in dict.fromkeys((roles["wave"], roles["version"])) if name is not None and name not in names]
+    return [*names, *always]
 
 
 def source_of(frame: pd.DataFrame, counts: pd.Series, parts: Parts) -> dict[str, Any]:

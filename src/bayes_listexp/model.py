@@ -39,7 +39,7 @@ from bayes_listexp.prediction import (
     row_probabilities,
 )
 from bayes_listexp.priors import Prior
-from bayes_listexp.specification import Blueprint, prior_key
+from bayes_listexp.specification import Blueprint, plain, prior_key
 
 
 def build_model(plan: Blueprint) -> pm.Model:
@@ -48,33 +48,45 @@ def build_model(plan: Blueprint) -> pm.Model:
     Of a list alone, the observed variables ``answer_control`` (cell, answer), ``answer_treatment`` and, if there is one,
     ``answer_placebo`` are tables of counts; with instruments, ``observed`` (pattern,) is the number of respondents of each
     distinct observation. Respondents whose missing covariates are modelled are counted by ``observed_incomplete``
-    (incomplete_pattern,). The model's log-likelihood is that of the respondents (no multinomial coefficients).
+    (incomplete_pattern,). The model's log-likelihood is that of the respondents (no multinomial coefficients). Where respondents
+    were shown several lists, each list has these variables and dims, as ``answer_control_B`` and ``cell_B``, and parameters of its
+    control counts, as ``control_B_intercept``; the trait, lapses and instruments are the same for all.
     """
-    coords: dict[str, Any] = {"cell": np.arange(len(plan.cells.frame))}
-    for arm in plan.arms:
-        coords[f"{arm}_answer"] = np.arange(plan.J + 1 + (arm != "control"))
+    coords: dict[str, Any] = {}
+    for part in plan.parts:
+        coords[part.tagged("cell")] = np.arange(len(part.cells.frame))
+        coords |= {part.tagged(f"{arm}_answer"): np.arange(part.J + 1 + (arm != "control")) for arm in part.arms}
     with pm.Model(coords=coords) as model:
         parameters = {k: v for name, bound in plan.designs.items() for k, v in _coefficients(plan, name, bound).items()}
-        parameters |= _count_parameters(plan) | _trait_given_count(plan) | _instrument_parameters(plan)
-        predicted = predict(plan, parameters, _as_points(plan))
-        if plan.rows is None:
-            probabilities = answer_probabilities(predicted.states, plan.tables, predicted.lapses)
-            for arm, answers in arm_slices(plan.J, plan.arms).items():
-                given = plan.cells.answers[arm].astype("int64")
-                counts = pm.Data(f"{arm}_counts", given, dims=("cell", f"{arm}_answer"))
-                relative = plan.relative_weights.get(arm)
-                _observe(f"answer_{arm}", counts, probabilities[:, answers], relative, dims=("cell", f"{arm}_answer"))
-        else:
-            _observe_rows(plan, parameters, predicted, plan.rows)
-        if plan.cells.incomplete is not None:
-            _observe_incomplete(plan, parameters, predicted, plan.cells.incomplete)
-        _know_margins(plan, parameters, predicted)
+        for part in plan.parts:
+            parameters |= _count_parameters(part)
+        parameters |= _trait_given_count(plan) | _instrument_parameters(plan)
+        predicted = [_observe_list(part, parameters) for part in plan.parts]
+        _know_margins(plan, parameters, predicted[0])
     return model
 
 
+def _observe_list(plan: Blueprint, parameters: Mapping[str, Any]) -> Predictions:
+    """The answers of those who were shown one list, and what else was observed of them, as observed variables."""
+    predicted = predict(plan, parameters, _as_points(plan))
+    if plan.rows is None:
+        probabilities, cell = answer_probabilities(predicted.states, plan.tables, predicted.lapses), plan.tagged("cell")
+        for arm, answers in arm_slices(plan.J, plan.arms).items():
+            given, dims = plan.cells.answers[arm].astype("int64"), (cell, plan.tagged(f"{arm}_answer"))
+            counts = pm.Data(plan.tagged(f"{arm}_counts"), given, dims=dims)
+            relative = plan.relative_weights.get(arm)
+            _observe(plan.tagged(f"answer_{arm}"), counts, probabilities[:, answers], relative, dims=dims)
+    else:
+        _observe_rows(plan, parameters, predicted, plan.rows)
+    if plan.cells.incomplete is not None:
+        _observe_incomplete(plan, parameters, predicted, plan.cells.incomplete)
+    return predicted
+
+
 def _coefficients(plan: Blueprint, name: str, bound: Design) -> dict[str, Any]:
-    """Free parameters of one linear predictor, and its coefficients on the formula's scale under the plain name."""
+    """Free parameters of one linear predictor, and its coefficients on the formula's scale under its own name."""
     out: dict[str, Any] = {}
+    of = next((part for part in plan.parts if part.own("control") == name), plan)
     if bound.intercept:
         prior = plan.priors[prior_key(name, "intercept")]
         out[f"{name}_intercept"] = priors.logit_variable(f"{name}_intercept", prior)
@@ -82,7 +94,7 @@ def _coefficients(plan: Blueprint, name: str, bound: Design) -> dict[str, Any]:
         dims = dim(f"{name}_column", bound.names)
         out[f"{name}_slope"] = priors.variable(f"{name}_slope", plan.priors[prior_key(name, "slope")], dims=dims)
     for term in bound.groups:
-        told = information(plan, name, term, bound.evaluate(plan.cells.frame))
+        told = information(of, plain(name), term, bound.evaluate(of.cells.frame))
         out[f"{name}_{term.name}"] = group_effects(plan, name, term, told)
     if bound.intercept or bound.names:
         terms = (("Intercept",) if bound.intercept else ()) + bound.names
@@ -91,33 +103,33 @@ def _coefficients(plan: Blueprint, name: str, bound: Design) -> dict[str, Any]:
 
 
 def _count_parameters(plan: Blueprint) -> dict[str, Any]:
-    """Free parameters of the control counts; the basis of their shape, which depends on the answers, goes along as data."""
+    """Free parameters of a list's control counts; the basis of their shape, which depends on the answers, goes along as data."""
     out: dict[str, Any] = {}
     name, dependence = plan.family.parameter, plan.specification.dependence
     if name == "control_shape" and plan.J > 1:
-        out[name] = priors.variable(name, plan.priors[name], shape=(plan.J - 1,))
-        out["control_basis"] = pm.Data("control_basis", basis_of(plan))
+        out[name] = priors.variable(plan.own(name), plan.priors[name], shape=(plan.J - 1,))
+        out["control_basis"] = pm.Data(plan.own("control_basis"), basis_of(plan))
     elif name == "control_overdispersion":
-        out[name] = priors.probability_variable(name, plan.priors[name])
+        out[name] = priors.probability_variable(plan.own(name), plan.priors[name])
     elif name == "control_dispersion":
-        out[name] = priors.positive_variable(name, plan.priors[name])
+        out[name] = priors.positive_variable(plan.own(name), plan.priors[name])
     elif name == "control_item" and plan.J > 1:
         out[name] = _item_logits(plan)
     if dependence in ("shift", "free", "saturated"):
         own = "control_saturated" if dependence == "saturated" else "control_shift"
-        out["control_shift"] = priors.variable("control_shift", plan.priors[own])
+        out["control_shift"] = priors.variable(plan.own("control_shift"), plan.priors[own])
     if dependence in ("free", "saturated"):
         out |= _free_parameters(plan)
-    return out
+    return {plan.own(name): value for name, value in out.items()}
 
 
 def _item_logits(plan: Blueprint) -> Any:
     """Logits of the control items less their mean, (item,). Items that nothing tells apart stand from rare to popular."""
     if plan.labelled_items:
-        free = priors.variable("control_item_free", plan.priors["control_item"], shape=(plan.J - 1,))
-        return pm.Deterministic("control_item", (free[:, None] * item_basis(plan.J)).sum(axis=0))
-    gaps = priors.positive_variable("control_item_gap", plan.priors["control_item_gap"], shape=(plan.J - 1,))
-    return pm.Deterministic("control_item", ordered_items(gaps, plan.J))
+        free = priors.variable(plan.own("control_item_free"), plan.priors["control_item"], shape=(plan.J - 1,))
+        return pm.Deterministic(plan.own("control_item"), (free[:, None] * item_basis(plan.J)).sum(axis=0))
+    gaps = priors.positive_variable(plan.own("control_item_gap"), plan.priors["control_item_gap"], shape=(plan.J - 1,))
+    return pm.Deterministic(plan.own("control_item"), ordered_items(gaps, plan.J))
 
 
 def _free_parameters(plan: Blueprint) -> dict[str, Any]:
@@ -128,18 +140,19 @@ def _free_parameters(plan: Blueprint) -> dict[str, Any]:
     out = {}
     saturated = plan.specification.dependence == "saturated"
     for name in ("control_shift_slope", "control_shift_shape"):
-        size = free_size(plan, name)
+        size, own = free_size(plan, name), plan.own(name)
         if size and plan.specification.priors == "flat":
-            out[name] = priors.variable(name, Prior("Flat", ()), shape=(size,))
+            out[name] = priors.variable(own, Prior("Flat", ()), shape=(size,))
         elif size and saturated:
-            out[name] = priors.variable(name, plan.priors["control_saturated"], shape=(size,))
+            out[name] = priors.variable(own, plan.priors["control_saturated"], shape=(size,))
         elif size:
-            sd = priors.variable(f"{name}_sd", plan.priors["control_free_sd"])
-            out[name] = pm.Deterministic(name, sd * pm.Normal(f"{name}_z", shape=(size,)))
+            sd = priors.variable(f"{own}_sd", plan.priors["control_free_sd"])
+            out[name] = pm.Deterministic(own, sd * pm.Normal(f"{own}_z", shape=(size,)))
     for term in plan.designs["control"].groups if saturated and plan.J > 1 else ():
         name, shape = f"control_{term.name}_shape", (len(term.levels), plan.J - 1)
-        sd = priors.variable(f"{name}_sd", plan.priors["control_free_sd"])
-        out[name] = pm.Deterministic(name, sd * pm.Normal(f"{name}_z", shape=shape))
+        own = plan.own(name)
+        sd = priors.variable(f"{own}_sd", plan.priors["control_free_sd"])
+        out[name] = pm.Deterministic(own, sd * pm.Normal(f"{own}_z", shape=shape))
     return out
 
 
@@ -173,17 +186,18 @@ def _instrument_parameters(plan: Blueprint) -> dict[str, Any]:
 def _as_points(plan: Blueprint) -> Points:
     """The designs at the cells as shared variables, so that a compiled model can be given other data."""
     at = points(plan, plan.cells.frame)
-    matrices = {name: _as_data(name, value) for name, value in at.matrices.items()}
+    matrices = {name: _as_data(plan, name, value) for name, value in at.matrices.items()}
     return Points(matrices, pm.Data("item_of_cell", at.item) if plan.item is not None else at.item)
 
 
-def _as_data(name: str, matrices: Matrices) -> Matrices:
+def _as_data(plan: Blueprint, name: str, matrices: Matrices) -> Matrices:
     """The design as shared variables, so that a compiled model can be given other data."""
-    slopes = pm.Data(f"{name}_matrix", matrices.slopes, dims=("cell", None))
+    cell = plan.tagged("cell")
+    slopes = pm.Data(plan.tagged(f"{name}_matrix"), matrices.slopes, dims=(cell, None))
     groups = tuple(
         g._replace(
-            columns=pm.Data(f"{name}_{g.name}_matrix", g.columns, dims=("cell", None)),
-            level=pm.Data(f"{name}_{g.name}_level", g.level, dims="cell"),
+            columns=pm.Data(plan.tagged(f"{name}_{g.name}_matrix"), g.columns, dims=(cell, None)),
+            level=pm.Data(plan.tagged(f"{name}_{g.name}_level"), g.level, dims=cell),
         )
         for g in matrices.groups
     )
@@ -216,25 +230,26 @@ def _observe(name: str, counts: Any, probabilities: Any, relative: np.ndarray | 
 
 def _observe_rows(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows) -> None:
     """The number of respondents of each distinct observation, as one observed variable."""
-    log_p = _log_probability(plan, parameters, predicted, rows, "row", "pattern")
+    row, pattern = plan.tagged("row"), plan.tagged("pattern")
+    log_p = _log_probability(plan, parameters, predicted, rows, row, pattern)
     if plan.relative_weights:
-        log_p = log_p * pm.Data("row_relative_weight", plan.relative_weights["observed"], dims="pattern")
-    _count_respondents("observed", log_p, pm.Data("row_n", rows.n, dims="pattern"), "pattern")
+        log_p = log_p * pm.Data(f"{row}_relative_weight", plan.relative_weights["observed"], dims=pattern)
+    _count_respondents(plan.tagged("observed"), log_p, pm.Data(f"{row}_n", rows.n, dims=pattern), pattern)
 
 
 def _observe_incomplete(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, incomplete: Incomplete) -> None:
     """The number of respondents of each pattern who lack covariates: a mixture over the cells they may be in."""
-    pattern = "incomplete_pattern"
+    own, pattern = plan.tagged("incomplete"), plan.tagged("incomplete_pattern")
     pm.modelcontext(None).add_coord(pattern, np.arange(len(incomplete.n)))
-    log_p = _log_probability(plan, parameters, predicted, incomplete.rows, "possible", "possible_row")
+    log_p = _log_probability(plan, parameters, predicted, incomplete.rows, plan.tagged("possible"), plan.tagged("possible_row"))
     mixed = []
     for patterns, candidates in incomplete.blocks:
-        named = f"incomplete_{candidates.stop}"
+        named = f"{own}_{candidates.stop}"
         candidate = pm.Data(f"{named}_candidate", incomplete.candidate[patterns, candidates])
         log_share = pm.Data(f"{named}_log_share", np.log(incomplete.probability[patterns, candidates] + SMALLEST))
         mixed.append(over_candidates(log_p, candidate, log_share))
-    n = pm.Data("incomplete_n", incomplete.n, dims=pattern)
-    _count_respondents("observed_incomplete", mixed[0] if len(mixed) == 1 else pt.concatenate(mixed), n, pattern)
+    n = pm.Data(f"{own}_n", incomplete.n, dims=pattern)
+    _count_respondents(plan.tagged("observed_incomplete"), mixed[0] if len(mixed) == 1 else pt.concatenate(mixed), n, pattern)
 
 
 def _log_probability(
@@ -281,8 +296,10 @@ def _as_coded(name: str, values: np.ndarray, dim: str) -> Any:
 
 def _know_margins(plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions) -> None:
     """Terms for what is known of groups and of control items from elsewhere."""
+    any_list, everybody = plan.parts[0], plan.cells.frame if plan.lists else None  # the trait is the same whatever the list
     for i, (margin, frame, shares) in enumerate(plan.margins):
-        there = predicted if frame is None else predict(plan, parameters, points(plan, frame))
+        whom = everybody if frame is None else frame
+        there = predicted if whom is None else predict(any_list, parameters, points(any_list, whom))
         without, having = ((there.states[:, trait, :].sum(axis=-1) * shares).sum() for trait in (0, 1))
         know(f"margin_prevalence_{i + 1}", margin, having, without)
     shares = plan.cells.n / plan.cells.n.sum()

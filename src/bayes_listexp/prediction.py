@@ -45,7 +45,8 @@ def points(plan: Blueprint, frame: pd.DataFrame) -> Points:
 
 
 def predict(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predictions:
-    """Linear predictors and latent states from parameters (leading dims kept) at the cells of interest."""
+    """Linear predictors and latent states from parameters (leading dims kept) at the cells of interest, of a single list."""
+    parameters = plan.of_list(parameters)
     predictors = {
         name: formulas.linear_predictor(parameters, name, at.matrices[name])
         for name in plan.designs
@@ -98,8 +99,16 @@ def parameter_names(plan: Blueprint) -> tuple[str, ...]:
     """Names of the parameters that predictions need: all that a saved posterior must hold."""
     names: list[str] = []
     for name, bound in plan.designs.items():
-        names += [f"{name}_intercept"] * bound.intercept + [f"{name}_slope"] * bool(bound.names)
-        names += [f"{name}_{term.name}" for term in bound.groups]
+        own = plan.own(name)
+        names += [f"{own}_intercept"] * bound.intercept + [f"{own}_slope"] * bool(bound.names)
+        names += [f"{own}_{term.name}" for term in bound.groups]
+    names += [part.own(name) for part in plan.parts for name in _count_parameter_names(part)]
+    return tuple(names + [name for instrument in plan.instruments for name in parameters_of(instrument)])
+
+
+def _count_parameter_names(plan: Blueprint) -> list[str]:
+    """Plain names of the parameters of a single list's counts beside their linear predictor."""
+    names: list[str] = []
     if plan.family.parameter and not (plan.family.parameter in ("control_shape", "control_item") and plan.J == 1):
         names.append(plan.family.parameter)
     dependence = plan.specification.dependence
@@ -108,7 +117,7 @@ def parameter_names(plan: Blueprint) -> tuple[str, ...]:
         names += [n for n in ("control_shift_slope", "control_shift_shape") if free_size(plan, n)]
     if dependence == "saturated" and plan.J > 1:
         names += [f"control_{term.name}_shape" for term in plan.designs["control"].groups]
-    return tuple(names + [name for instrument in plan.instruments for name in parameters_of(instrument)])
+    return names
 
 
 def free_size(plan: Blueprint, name: str) -> int:

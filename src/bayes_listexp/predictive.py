@@ -44,8 +44,19 @@ class Patterns(NamedTuple):
 
 
 def patterns(plan: Blueprint) -> Patterns:
-    """Observed patterns of a blueprint, in the order of cells, arms and answers, then those of incomplete respondents."""
+    """Observed patterns of a blueprint, in the order of cells, arms and answers, then those of incomplete respondents; where there
+    are several lists, list by list.
+    """
+    each = [_patterns_of_list(part) for part in plan.parts]
+    observed = {name: np.concatenate([own.observed[name] for own in each]) for name in each[0].observed}
+    cell, arm, answer, n = (np.concatenate(field) for field in zip(*(own[:4] for own in each), strict=True))
+    return Patterns(cell, arm, answer, n, observed)
+
+
+def _patterns_of_list(plan: Blueprint) -> Patterns:
+    """The patterns of those who were shown one list, with their cells' numbers among all cells."""
     placed = _placed_patterns(plan)
+    placed = placed._replace(cell=_among_all(plan, placed.cell))
     if plan.cells.incomplete is None:
         return placed
     seen = plan.cells.incomplete.seen
@@ -57,6 +68,11 @@ def patterns(plan: Blueprint) -> Patterns:
         np.concatenate([placed.n, seen.n]),
         observed,
     )
+
+
+def _among_all(plan: Blueprint, cell: np.ndarray) -> np.ndarray:
+    """The numbers of a list's cells among the cells of all lists."""
+    return cell if plan.within is None else plan.within[cell]
 
 
 def _placed_patterns(plan: Blueprint) -> Patterns:
@@ -78,14 +94,12 @@ def log_likelihood(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     Respondents of a pattern have the same value, so with the patterns' frequencies this is the log-likelihood of every
     respondent, as leave-one-out cross-validation needs it, at the size of the table and not of the sample.
     """
-    blocks = [np.logaddexp(log_p[..., 0], log_p[..., 1]) for log_p in _by_pattern(plan, posterior)]
-    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
+    return _of_patterns(plan, posterior, lambda log_p: np.logaddexp(log_p[..., 0], log_p[..., 1]))
 
 
 def trait_given_answer(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """P(trait = 1 | all that was observed, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
-    blocks = [expit(log_p[..., 1] - log_p[..., 0]) for log_p in _by_pattern(plan, posterior)]
-    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
+    return _of_patterns(plan, posterior, lambda log_p: expit(log_p[..., 1] - log_p[..., 0]))
 
 
 class Placement(NamedTuple):
@@ -98,19 +112,31 @@ class Placement(NamedTuple):
 
 
 def placement(plan: Blueprint) -> Placement:
-    """The places of a blueprint's patterns, in their order."""
-    cell = _placed_patterns(plan).cell
-    some = plan.cells.incomplete
-    if some is None:
-        return Placement(np.arange(len(cell)), cell)
-    may_be = [some.cell[patterns, candidates].ravel() for patterns, candidates in some.blocks]
-    pattern = len(cell) + np.repeat(np.arange(len(some.n)), some.size)
-    return Placement(np.concatenate([np.arange(len(cell)), pattern]), np.concatenate([cell, *may_be]))
+    """The places of a blueprint's patterns, in their order; where there are several lists, list by list."""
+    places, done = [], 0
+    for part in plan.parts:
+        own, some = _placed_patterns(part).cell, part.cells.incomplete
+        pattern, cell = np.arange(len(own)), own
+        if some is not None:
+            may_be = [some.cell[patterns, candidates].ravel() for patterns, candidates in some.blocks]
+            pattern = np.concatenate([pattern, len(own) + np.repeat(np.arange(len(some.n)), some.size)])
+            cell = np.concatenate([own, *may_be])
+        places.append(Placement(done + pattern, _among_all(part, cell)))
+        done += len(own) + (0 if some is None else len(some.n))
+    return Placement(*(np.concatenate(field) for field in zip(*places, strict=True)))
 
 
 def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """P(place | all that was observed) and P(place, trait = 1 | all that was observed), (some draws, place) each."""
-    for log_p, more in _by_row(plan, posterior):
+    numbers = sum(_row_numbers(part) for part in plan.parts)
+    for lists in zip(*(_places_of_list(part, posterior, numbers) for part in plan.parts), strict=True):
+        being, having = (np.concatenate(each, axis=1) for each in zip(*lists, strict=True))
+        yield being, having
+
+
+def _places_of_list(plan: Blueprint, posterior: xr.Dataset, numbers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same of those who were shown one list."""
+    for log_p, more in _by_row(plan, posterior, numbers):
         having = expit(log_p[..., 1] - log_p[..., 0])
         if plan.cells.incomplete is None:
             yield np.ones_like(having), having
@@ -126,62 +152,79 @@ def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tupl
 def trait_given_list(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """P(trait = 1 | answer to the list, cell), other instruments left out though the parameters know them."""
     alone = dataclasses.replace(plan, instruments=())
-    blocks = [expit(log_p[..., 1] - log_p[..., 0]) for log_p in _by_pattern(alone, posterior)]
-    return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
+    return _of_patterns(alone, posterior, lambda log_p: expit(log_p[..., 1] - log_p[..., 0]))
 
 
 def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, seed: int) -> xr.Dataset:
     """Tables of answers drawn from the model for the same cells and arm sizes, at ``draws`` evenly spaced parameter draws.
 
-    Variables ``answer_control`` (chain, draw, cell, control_answer) and ``answer_treatment``.
+    Variables ``answer_control`` (chain, draw, cell, control_answer) and ``answer_treatment``; where there are several lists, those
+    of each, as ``answer_control_B`` (chain, draw, cell_B, control_answer_B).
     """
     every = max(1, int(np.ceil(parameters.sizes["draw"] * parameters.sizes["chain"] / draws)))
     thinned = parameters.isel(draw=slice(None, None, every))
     rng = np.random.default_rng(seed)
+    shape = (thinned.sizes["chain"], thinned.sizes["draw"])
+    out: dict[str, Any] = {}
+    for part in plan.parts:
+        for arm, drawn in _replicated_of_list(part, thinned, rng).items():
+            dims = ("chain", "draw", part.tagged("cell"), part.tagged(f"{arm}_answer"))
+            out[part.tagged(f"answer_{arm}")] = (dims, drawn.reshape(*shape, *drawn.shape[1:]))
+    return xr.Dataset(out, coords={"chain": thinned["chain"].to_numpy(), "draw": thinned["draw"].to_numpy()})
+
+
+def _replicated_of_list(plan: Blueprint, parameters: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """New answers of those who were shown one list, by arm (draw, cell, answer)."""
     drawn: dict[str, list[np.ndarray]] = {arm: [] for arm in plan.arms}
-    for (total,) in _probabilities(plan, thinned):
+    for (total,) in _probabilities(plan, parameters):
         for arm, answers in arm_slices(plan.J, plan.arms).items():
             p = total[..., answers] / total[..., answers].sum(axis=-1, keepdims=True)
             drawn[arm].append(rng.multinomial(plan.cells.answers[arm].sum(axis=1), p).astype("int32"))
-    shape = (thinned.sizes["chain"], thinned.sizes["draw"])
-    out = {
-        f"answer_{arm}": (
-            ("chain", "draw", "cell", f"{arm}_answer"),
-            np.concatenate(blocks).reshape(*shape, *blocks[0].shape[1:]),
-        )
-        for arm, blocks in drawn.items()
-    }
-    return xr.Dataset(out, coords={"chain": thinned["chain"].to_numpy(), "draw": thinned["draw"].to_numpy()})
+    return {arm: np.concatenate(blocks) for arm, blocks in drawn.items()}
 
 
 def observed_answers(plan: Blueprint) -> xr.Dataset:
     """The observed tables in the shape of the replicated ones, and the patterns' frequencies."""
-    out = {f"answer_{arm}": (("cell", f"{arm}_answer"), table) for arm, table in plan.cells.answers.items()}
+    out = {part.tagged(f"answer_{arm}"): ((part.tagged("cell"), part.tagged(f"{arm}_answer")), table)
+           for part in plan.parts for arm, table in part.cells.answers.items()}
     observed = patterns(plan)
     return xr.Dataset({**out, "pattern_n": ("pattern", observed.n)}, coords=observed.coords())
 
 
 def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset, *, probability: float = 0.95) -> pd.DataFrame:
-    """Observed number of answers beside their predictive mean and equal-tailed interval: one row per arm and answer."""
+    """Observed number of answers beside their predictive mean and equal-tailed interval: one row per arm and answer.
+
+    Where there are several lists, the first column is their ``version``, as names of parameters have it.
+    """
     tail = (1 - probability) / 2
     rows = []
-    for arm in [arm for arm in ARMS if f"answer_{arm}" in observed]:
-        counts = observed[f"answer_{arm}"].sum("cell").to_numpy()
-        predicted = replicated[f"answer_{arm}"].sum("cell").stack(sample=("chain", "draw")).to_numpy()
+    for version, arm, name in tables_of_answers(observed):
+        cell, answer = map(str, observed[name].dims)
+        counts = observed[name].sum(cell).to_numpy()
+        predicted = replicated[name].sum(cell).transpose(answer, "chain", "draw").to_numpy().reshape(len(counts), -1)
         low, high = np.quantile(predicted, [tail, 1 - tail], axis=-1)
-        rows += [
-            (arm, k, int(c), float(predicted[k].mean()), float(low[k]), float(high[k])) for k, c in enumerate(counts)
-        ]
-    return pd.DataFrame(rows, columns=["arm", "answer", "n", "predicted", "lower", "upper"])
+        rows += [(version, arm, k, int(c), float(predicted[k].mean()), float(low[k]), float(high[k])) for k, c in enumerate(counts)]
+    table = pd.DataFrame(rows, columns=["version", "arm", "answer", "n", "predicted", "lower", "upper"])
+    return table if table["version"].any() else table.drop(columns="version")
+
+
+def tables_of_answers(observed: xr.Dataset) -> list[tuple[str, str, str]]:
+    """The version (as names have it, "" with one list), arm and name of each table of answers, list by list in the order of arms."""
+    names = [str(name) for name in observed if str(name).startswith("answer_")]
+    parts = {name: name.removeprefix("answer_").partition("_") for name in names}
+    versions = list(dict.fromkeys(label for _, _, label in parts.values()))
+    return [(label, arm, name) for label in versions for arm in ARMS for name in names if parts[name][::2] == (arm, label)]
 
 
 def of_population(
-    plan: Blueprint, posterior: xr.Dataset, frame: pd.DataFrame, instrument: str | None = None
+    plan: Blueprint, posterior: xr.Dataset, frame: pd.DataFrame, instrument: str | None = None, numbers: int | None = None
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """P(trait | x) at the rows of a frame, (some draws, row), and the distribution of what an instrument would observe of such
-    people by trait, each (some draws, row, trait, ...), with P(count | trait) as ``count_given_trait``; in chunks over draws.
-    Nobody of them has seen a list.
+    people by trait, each (some draws, row, trait, ...), with P(count | trait) as ``count_given_trait``; in chunks over draws
+    (of ``numbers`` per draw, where several lists are to have the same). Nobody of them has seen a list; with several lists, where the
+    counts are those of a list, an instrument's distribution is that of a part.
     """
+    plan = plan.parts[0]
     size = len(frame)
     nothing = {name: np.full(size, np.nan) for name in (plan.rows.observed if plan.rows is not None else ())}
     rows = Rows(np.arange(size), np.full(size, -1), np.full(size, -1), np.zeros(size), np.ones(size), np.ones(size), nothing)
@@ -197,13 +240,19 @@ def of_population(
         names[:] = list(told)
         return [predicted.states[..., 1, :].sum(axis=-1), *told.values()]
 
-    for prevalence, *told in evaluate(plan, posterior, make, size * 4 * (plan.J + 2)):
+    for prevalence, *told in evaluate(plan, posterior, make, numbers or size * 4 * (plan.J + 2)):
         yield prevalence, dict(zip(names, told, strict=True))
 
 
+def _of_patterns(plan: Blueprint, posterior: xr.Dataset, of: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
+    """What ``of`` makes of log P(trait, all that was observed) (..., trait), of each pattern: dims (chain, draw, pattern)."""
+    lists = [np.concatenate([of(log_p) for log_p in _by_pattern(part, posterior)]) for part in plan.parts]
+    return _by_draw(np.concatenate(lists, axis=1), posterior, "pattern", patterns(plan).coords())
+
+
 def _by_pattern(plan: Blueprint, posterior: xr.Dataset) -> Iterator[np.ndarray]:
-    """Log P(trait, all that was observed) of each pattern, (some draws, pattern, trait)."""
-    for log_p, more in _by_row(plan, posterior):
+    """Log P(trait, all that was observed) of each pattern of one list, (some draws, pattern, trait)."""
+    for log_p, more in _by_row(plan, posterior, _row_numbers(plan)):
         if plan.cells.incomplete is None:
             yield log_p
         else:
@@ -220,7 +269,13 @@ def _by_candidate(incomplete: Incomplete, log_p: np.ndarray) -> Iterator[np.ndar
         yield log_p[:, incomplete.candidate[block]] + log_share[..., None]
 
 
-def _by_row(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
+def _row_numbers(plan: Blueprint) -> int:
+    """About how many numbers one draw takes by :func:`_by_row`."""
+    rows, some = len(_placed_patterns(plan).cell), plan.cells.incomplete
+    return (rows + (0 if some is None else len(some.rows.n))) * (plan.J + 1) * 6 + (0 if some is None else int(some.size.sum()) * 6)
+
+
+def _by_row(plan: Blueprint, posterior: xr.Dataset, numbers: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Log P(trait, all that was observed | cell), (some draws, row, trait): of the patterns whose cell is known, and of the rows
     that the others may stand for (none: of no rows).
     """
@@ -234,7 +289,6 @@ def _by_row(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray
         predicted = predict(plan, parameters, at)
         return [row_probabilities(plan, parameters, predicted, part, tables) for part, tables in told]
 
-    numbers = sum(len(part.n) for part in parts) * (plan.J + 1) * 6 + (0 if some is None else int(some.size.sum()) * 6)
     for log_p, *more in evaluate(plan, posterior, make, numbers):
         yield log_p, more[0] if more else log_p[:, :0]
 

@@ -19,9 +19,11 @@ from bayes_listexp.formulas import Design, GroupTerm
 from bayes_listexp.instrument import Instrument, Rows, parameters_of, possible_traits
 from bayes_listexp.instruments import settled
 from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
+from bayes_listexp.lists import OwnList, cells_of, own_formula, rows_of, weights_of
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
 from bayes_listexp.population import COUNT, check_levels, with_levels_of
 from bayes_listexp.priors import Prior
+from bayes_listexp.refusals import refuse_combinations
 from bayes_listexp.responses import Lapse
 from bayes_listexp.structures import Relations, read_neighbours, read_times
 from bayes_listexp.weighting import WEIGHTINGS, relative_weights
@@ -96,6 +98,10 @@ class Blueprint:
     ``rows`` are the distinct observations of a study with instruments, None for a list alone, whose cells are all it needs.
     ``relative_weights`` say by how much each of the observed counts is multiplied in the likelihood, by arm (cell, answer) or,
     with instruments, as ``observed`` (pattern,); empty without weighting.
+
+    Where respondents were shown different control lists (``version`` is the column), ``lists`` says what each list has of its
+    own, J and tables are those of the longest, cells and rows hold the respondents of all, and there is a design of the control
+    counts for each list, called ``control_<label>``. What is computed list by list is computed of the ``parts``.
     """
 
     specification: Specification
@@ -110,6 +116,51 @@ class Blueprint:
     margins: tuple[BoundMargin, ...] = ()
     item: str | None = None
     relative_weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    version: str | None = None
+    lists: tuple[OwnList, ...] = ()
+    label: str = ""
+    within: np.ndarray | None = None
+
+    @property
+    def parts(self) -> tuple[Blueprint, ...]:
+        """One blueprint of a single list for each list: this one, or with versions one for each, in the order of the levels.
+
+        A part has a ``label``, and its cells are those ``within`` (cell,) all cells; everything but its list it shares with the
+        others. Its design of the control counts is called ``control``, its parameters as :meth:`own` says.
+        """
+        return tuple(self._part(one) for one in self.lists) or (self,)
+
+    def own(self, name: str) -> str:
+        """What a parameter or design is called in the whole model: those of the control counts carry the list's label."""
+        return f"control_{self.label}{name.removeprefix('control')}" if self.label and name.startswith("control") else name
+
+    def tagged(self, name: str) -> str:
+        """What a table, dim or shared variable of this list is called."""
+        return f"{name}_{self.label}" if self.label else name
+
+    def of_list(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The model's parameters with those of this list's control counts under their plain names."""
+        start = self.own("control_")
+        return parameters if not self.label else {
+            f"control_{name.removeprefix(start)}" if name.startswith(start) else name: value for name, value in parameters.items()}
+
+    def _part(self, one: OwnList) -> Blueprint:
+        here = (self.cells.frame[self.version] == one.version).to_numpy()
+        cells = cells_of(self.cells, here, one.J)
+        shared = {name: bound for name, bound in self.designs.items() if plain(name) != "control"}
+        return dataclasses.replace(
+            self,
+            J=one.J,
+            cells=cells,
+            designs={**shared, "control": self.designs[f"control_{one.label}"]},
+            tables=one.tables,
+            rows=None if self.rows is None else rows_of(self.rows, here),
+            relative_weights=weights_of(self.relative_weights, cells, here, self.rows),
+            margins=(),
+            lists=(),
+            label=one.label,
+            within=np.flatnonzero(here),
+        )
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -138,8 +189,14 @@ class Blueprint:
         return pd.Index(self.items).get_indexer(frame[self.item].astype(str)).astype("int64")
 
 
+def plain(name: str) -> str:
+    """A linear predictor without the label of a list: priors and settings of the control counts are those of all lists."""
+    return "control" if name.startswith("control_") else name
+
+
 def prior_key(name: str, part: str) -> str:
     """Where the prior of a linear predictor's ``part`` ("intercept", "slope" or "sd") stands among a blueprint's priors."""
+    name = plain(name)
     if name.startswith("lapse_"):
         return name if part == "intercept" else f"lapse_{part}"
     return f"{name}_{part}"
@@ -150,7 +207,7 @@ def group_prior(plan: Blueprint, predictor: str, term: GroupTerm, part: str) -> 
     shared = f"group_{part}"
     if part == "sd":
         shared = "interaction_sd" if len(term.factors) > 1 else prior_key(predictor, "sd")
-    return plan.priors.get(f"{predictor}_{term.name}_{part}", plan.priors[shared])
+    return plan.priors.get(f"{plain(predictor)}_{term.name}_{part}", plan.priors[shared])
 
 
 def blueprint(study: ListExperiment, specification: Specification, groups: Sequence[str] = ()) -> Blueprint:
@@ -170,7 +227,8 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     used = [c for text in texts.values() for c in syntax.variables(text, study.covariates)]
     used += [c for m in resolved.margins if isinstance(m, KnownPrevalence) for c in m.group if c in study.covariates]
     extra = [c for c in (study.wave, study.item) if c is not None]
-    columns = list(dict.fromkeys([*used, *groups, *extra]))
+    first = [study.version] if study.version is not None else []
+    columns = list(dict.fromkeys([*first, *used, *groups, *extra]))
     cells = study.cells(columns)
     if not len(cells.frame):
         raise InputError("no respondent is left after excluding missing covariates.")
@@ -181,11 +239,12 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
             check_levels(study.complete(names)[0], study.population, names)
         frame = with_levels_of(frame, study.population)
     cells = cells._replace(frame=_drop_empty_levels(frame, study.population, study.wave))
+    lists = tuple(_own_list(study, lapses, cells, version) for version in study.lists)
     return Blueprint(
         resolved,
         study.J,
         cells,
-        bind(texts, cells, study.item),
+        bind(texts, cells, study.item, study.version, lists),
         report_tables(lapses, study.J, cells.arms),
         family(resolved.counts),
         _priors(study, resolved, lapses, instruments, texts),
@@ -194,7 +253,16 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         tuple(_bound(m, cells, study) for m in resolved.margins if isinstance(m, KnownPrevalence)),
         study.item,
         relative_weights(study, columns, cells, bool(instruments)) if resolved.weighting == "pseudo" else {},
+        study.version,
+        lists,
     )
+
+
+def _own_list(study: ListExperiment, lapses: Mapping[str, Lapse], cells: Cells, version: str) -> OwnList:
+    here, J = (cells.frame[study.version] == version).to_numpy(), study.lists[version]
+    if not here.any():
+        raise InputError(f"list version '{version}': no respondent is left after excluding missing covariates.")
+    return OwnList(version, J, report_tables(lapses, J, cells_of(cells, here, J).arms))
 
 
 def predictor_formulas(specification: Specification, instruments: Sequence[Instrument]) -> dict[str, str]:
@@ -204,12 +272,25 @@ def predictor_formulas(specification: Specification, instruments: Sequence[Instr
     return texts | {name: text for instrument in instruments for name, text in instrument.formulas().items()}
 
 
-def bind(texts: Mapping[str, str], cells: Cells, item: str | None) -> dict[str, Design]:
-    """One design per linear predictor. With several items only the treatment lists say something about the trait."""
-    return {
-        name: formulas.design(text, cells.frame, cells.treated if item is not None and name == "trait" else cells.n)
-        for name, text in texts.items()
-    }
+def bind(
+    texts: Mapping[str, str], cells: Cells, item: str | None, version: str | None = None, lists: Sequence[OwnList] = ()
+) -> dict[str, Design]:
+    """One design per linear predictor, and one of the control counts for each list.
+
+    With several items only the treatment lists say something about the trait; with several lists only their own respondents say
+    something about their control counts.
+    """
+    out = {}
+    for name, text in texts.items():
+        for one in lists if name == "control" else ():
+            n = np.where(cells.frame[version] == one.version, cells.n, 0)
+            try:
+                out[f"control_{one.label}"] = formulas.design(own_formula(text, cells.frame, n), cells.frame, n)
+            except InputError as error:
+                raise InputError(f"control counts of list version '{one.version}': {error}") from error
+        if not lists or name != "control":
+            out[name] = formulas.design(text, cells.frame, cells.treated if item is not None and name == "trait" else cells.n)
+    return out
 
 
 def _resolve(
@@ -228,7 +309,7 @@ def _resolve(
             f"lapses: '{unknown[0]}' is not a lapse of the response model '{specification.response}'; "
             f"it has: {', '.join(lapses) or 'none'}."
         )
-    _refuse_combinations(study, specification, instruments)
+    refuse_combinations(study, specification.counts, specification.dependence, instruments, specification.margins)
     control = specification.trait if specification.control is None else specification.control
     if study.item is not None and syntax.has_variable(control, study.item):
         if specification.control is not None:
@@ -266,41 +347,6 @@ def _check_relations(study: ListExperiment, specification: Specification, texts:
         if name not in terms or not isinstance(value, bool):
             known = ", ".join(terms) or "there are none"
             raise InputError(f"centred: '{name}' = {value!r}: say true or false of one of the group effects: {known}.")
-
-
-def _refuse_combinations(study: ListExperiment, specification: Specification, instruments: Sequence[Instrument]) -> None:
-    """Refuse what does not make sense together, with the reason."""
-    counts, dependence = specification.counts, specification.dependence
-    if dependence == "saturated" and counts != "softmax":
-        raise InputError(f"dependence = 'saturated' leaves the counts any distribution, which counts = '{counts}' does not. "
-                         "Use counts = 'softmax'.")
-    if study.item is not None and dependence in ("shift", "free", "saturated"):
-        raise InputError(
-            f"dependence = '{dependence}': with several sensitive items the control counts cannot depend on each of their "
-            "traits at once. Use 'none', 'linear' or 'smooth' (the trait given the count)."
-        )
-    if study.item is not None and instruments:
-        raise InputError(
-            f"instrument '{instruments[0].name}': with several sensitive items it is not known which trait it observes. "
-            "Make one study of each item."
-        )
-    labelled = [i.name for i in instruments if getattr(i, "replaces_control", False)]
-    known = [m for m in specification.margins if isinstance(m, KnownItem)]
-    if (labelled or known) and counts != "poisson_binomial":
-        raise InputError(
-            f"{'instrument ' + repr(labelled[0]) if labelled else 'KnownItem'}: what is known of single control items informs "
-            f"the counts only with counts = 'poisson_binomial', which is made of items; counts = '{counts}' is not."
-        )
-    for margin in known:
-        if not isinstance(margin.item, int) or not 1 <= margin.item <= study.J:
-            raise InputError(f"KnownItem: item = {margin.item!r}: with J = {study.J} control items it must be 1 to {study.J}.")
-    if not study.listed["_treated"].eq(False).any() and not labelled:
-        absent = sorted(set(range(1, study.J + 1)) - {m.item for m in known})
-        if absent:
-            raise InputError(
-                "the study has no control arm, so the popularity of every control item must be known from elsewhere: "
-                f"add a KnownItem for item {', '.join(map(str, absent))}."
-            )
 
 
 def _with_wave(text: str, study: ListExperiment) -> str:

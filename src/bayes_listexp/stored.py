@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,9 +21,11 @@ from bayes_listexp.instrument import Rows
 from bayes_listexp.instruments import described as plain
 from bayes_listexp.instruments import made
 from bayes_listexp.likelihood import ReportTables
+from bayes_listexp.lists import OwnList
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.priors import parse_prior
 from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas
+from bayes_listexp.versions import tag
 
 PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", "numpy", "scipy", "pandas", "xarray")
 
@@ -63,6 +65,7 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "sensitive_item": study.sensitive_item,
         "synthetic": int(study.synthetic),
         "run_sha256": digest.hexdigest(),
+        **({"version": study.version, "lists": json.dumps(dict(study.lists), ensure_ascii=False)} if study.version else {}),
     }
 
 
@@ -85,16 +88,32 @@ def groups(plan: Blueprint, population: PopulationFrame | None) -> dict[str, xr.
         cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), answers)
     cells["weight"] = ("cell", plan.cells.weight)
     cells["unlisted"] = ("cell", np.broadcast_to(plan.cells.unlisted, len(plan.cells.frame)))
-    axes = ("trait", "count", "both_arms_answer")
-    tables = {"certain": (axes, plan.tables.certain)}
-    tables |= {f"kept_{name}": (axes, table) for name, table in plan.tables.kept.items()}
-    tables |= {f"followed_{name}": (axes, table) for name, table in plan.tables.followed.items()}
+    tables = {name: table for part in plan.parts for name, table in _report_variables(part).items()}
     out = {"cells": cells, "report_tables": xr.Dataset(tables)}
     if plan.rows is not None:
         out["rows"] = _rows_dataset(plan.rows, "pattern")
     if plan.cells.incomplete is not None:
         out["incomplete"] = _incomplete_dataset(plan.cells.incomplete)
     return out if population is None else out | {"population": _population_dataset(population)}
+
+
+def _report_variables(plan: Blueprint) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """The tables of what people write down on one list, with their dims."""
+    axes = ("trait", plan.tagged("count"), plan.tagged("both_arms_answer"))
+    tables = {"certain": plan.tables.certain}
+    tables |= {f"kept_{name}": table for name, table in plan.tables.kept.items()}
+    tables |= {f"followed_{name}": table for name, table in plan.tables.followed.items()}
+    return {plan.tagged(name): (axes, table) for name, table in tables.items()}
+
+
+def _report_tables(tree: xr.DataTree, lapses: Sequence[str], label: str = "") -> ReportTables:
+    """The tables of what people write down on one list back from a tree."""
+    stored = tree["report_tables"].to_dataset()
+
+    def table(name: str) -> np.ndarray:
+        return stored[f"{name}_{label}" if label else name].to_numpy()
+
+    return ReportTables(table("certain"), {n: table(f"kept_{n}") for n in lapses}, {n: table(f"followed_{n}") for n in lapses})
 
 
 def blueprint_of(tree: xr.DataTree) -> Blueprint:
@@ -114,26 +133,26 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
     )
     instruments = tuple(made(name, table) for name, table in fact(tree, "instruments").items())
     item = tree.attrs["item"] or None
-    tables = tree["report_tables"].to_dataset()
     lapses = list(described["lapses"])
-    stored_tables = ReportTables(
-        tables["certain"].to_numpy(),
-        {n: tables[f"kept_{n}"].to_numpy() for n in lapses},
-        {n: tables[f"followed_{n}"].to_numpy() for n in lapses},
-    )
+    lists = tuple(OwnList(version, J, _report_tables(tree, lapses, tag(version)))
+                  for version, J in json.loads(tree.attrs.get("lists", "{}")).items())
+    longest = max(lists, key=lambda one: one.J).tables if lists else _report_tables(tree, lapses)
+    version = tree.attrs.get("version")
     given = described["priors"]
     resolved = {} if given == "flat" else {name: parse_prior(text) for name, text in given.items()}
     return Blueprint(
         specification,
         int(tree.attrs["J"]),
         cells,
-        bind(predictor_formulas(specification, instruments), cells, item),
-        stored_tables,
+        bind(predictor_formulas(specification, instruments), cells, item, version, lists),
+        longest,
         family(described["counts"]),
         resolved,
         instruments,
         _rows(tree),
         item=item,
+        version=version,
+        lists=lists,
     )
 
 

@@ -22,6 +22,7 @@ from scipy.stats import norm
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import without_missing
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.versions import refuse_mixed
 
 BOUND_COLUMNS = ["of", "lower", "upper", "se_lower", "se_upper", "interval_lower", "interval_upper", "trimmed", "trimmed_share",
                  "refused_control", "refused_treatment", "n_control", "n_treatment"]
@@ -66,7 +67,7 @@ def refusal_bounds(study: ListExperiment, by: str | Sequence[str] = (), *, proba
 
     Raises
     ------
-    InputError : an unknown or repeated column, or a study without a control arm.
+    InputError : an unknown or repeated column, a study without a control arm, or groups that were shown several list versions.
     """
     by = [by] if isinstance(by, str) else list(by)
     twice = [name for name in by if by.count(name) > 1]
@@ -74,6 +75,7 @@ def refusal_bounds(study: ListExperiment, by: str | Sequence[str] = (), *, proba
         raise InputError(f"by: column '{twice[0]}' is named twice.")
     if study.listed["_treated"].all():
         raise InputError("refusal_bounds: nobody has answered the control list, so there are no two lists to compare.")
+    refuse_mixed(study, by, "refusal_bounds")
     rows = [[*key, *row] for key, control, treatment in _groups(study, by) for row in bounds_of_arms(control, treatment, probability)]
     return pd.DataFrame(rows, columns=[*by, *BOUND_COLUMNS])
 
@@ -104,7 +106,8 @@ def _groups(study: ListExperiment, by: list[str]) -> Iterator[tuple[tuple[Any, .
         both = both.astype({study.item: known[study.item].dtype})
     parts: Any = [((), both)] if not by else both.groupby(by, observed=True, sort=True)
     for key, part in parts:
-        yield (*key,), _arm(part[~part["_treated"]], study.J), _arm(part[part["_treated"]], study.J)
+        J = study.lists[part[study.version].iloc[0]] if study.version is not None else study.J
+        yield (*key,), _arm(part[~part["_treated"]], J), _arm(part[part["_treated"]], J)
 
 
 def _arm(table: pd.DataFrame, J: int) -> Arm:

@@ -23,6 +23,7 @@ from bayes_listexp.instruments.outcome import Outcome
 from bayes_listexp.list_and_direct import asked_both, placebo_tests
 from bayes_listexp.predictive import answers_by_arm
 from bayes_listexp.representation import cells_outside_frame, frame_against_sample
+from bayes_listexp.versions import lists_of
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
@@ -90,10 +91,13 @@ def missing_by_arm(study: ListExperiment) -> Check:
 
 def bounds_of_refusals(study: ListExperiment) -> Check:
     """How far refusals of the list can move the difference in means: worst case and trimming bounds."""
-    table = refusal_bounds(study)
-    lee = table.iloc[1]
+    by = [study.version] if study.version is not None else []
+    table = refusal_bounds(study, by)
+    width = (table["upper"] - table["lower"]).iloc[1::2].max()
+    words = ([refusal_words(table)] if not by else
+             [f"List version {label}: {refusal_words(rows)}" for label, rows in table.groupby(by[0], observed=True)])
     question = "What can the unequal refusals do to the result?"
-    return Check("bounds of refusals", question, None, float(lee["upper"] - lee["lower"]), table, refusal_words(table))
+    return Check("bounds of refusals", question, None, float(width), table, " ".join(words))
 
 
 def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Check:
@@ -115,33 +119,40 @@ def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Chec
 
 def edges(study: ListExperiment) -> Check:
     """How many answers stand at the floor and the ceiling, where an answer gives the trait away."""
-    shares = _answer_shares(study)
-    floor, ceiling, top = shares["control"][0], shares["control"][-1], shares["treatment"][-1]
-    table = pd.DataFrame([("control", 0, floor), ("control", study.J, ceiling), ("treatment", study.J + 1, top)],
-                         columns=["arm", "answer", "share"])
-    passed = bool(max(floor, ceiling) < MANY_AT_THE_EDGE)
-    text = (f"In the control arm {floor:.1%} answer 0 and {ceiling:.1%} answer {study.J}; in the treatment arm {top:.1%} answer "
-            f"{study.J + 1}, which reveals the sensitive item. " + ("" if passed else "That is many: lying at the edges is likely."))
-    return Check("floor and ceiling", "Do few people stand where the answer gives them away?", passed, float(max(floor, ceiling)),
-                 table, text.strip())
+    rows, said = [], []
+    for label, J, people in lists_of(study):
+        floor, ceiling, top = (_share(people, treated, answer) for treated, answer in ((False, 0), (False, J), (True, J + 1)))
+        rows += [(label, "control", 0, floor), (label, "control", J, ceiling), (label, "treatment", J + 1, top)]
+        said.append(f"{_of_list(label)}In the control arm {floor:.1%} answer 0 and {ceiling:.1%} answer {J}; in the treatment arm "
+                    f"{top:.1%} answer {J + 1}, which reveals the sensitive item.")
+    table = pd.DataFrame(rows, columns=["version", "arm", "answer", "share"])
+    worst = float(table.loc[table["arm"] == "control", "share"].max())
+    passed = worst < MANY_AT_THE_EDGE
+    said += [] if passed else ["That is many: lying at the edges is likely."]
+    return Check("floor and ceiling", "Do few people stand where the answer gives them away?", passed, worst,
+                 _of_one_list(table), " ".join(said))
 
 
 def dispersion(study: ListExperiment) -> Check:
     """Variance of the control counts against the binomial's at the same mean (what a binomial model would assume)."""
-    rows = study.listed[~study.listed["_treated"]]
-    n, y = rows["_n"].to_numpy(dtype=float), rows["_answer"].to_numpy(dtype=float)
-    mean = float((n * y).sum() / n.sum())
-    variance = float((n * (y - mean) ** 2).sum() / (n.sum() - 1)) if n.sum() > 1 else float("nan")
-    binomial = mean * (1 - mean / study.J)
     question = "Are control counts as dispersed as independent, equally popular items would be?"
-    if not binomial > 0 or not np.isfinite(variance):
-        return Check("dispersion", question, False, None, None, "Everyone in the control arm gives the same answer, 0 or all: "
-                     "the list protects nobody.")
-    ratio = variance / binomial
-    table = pd.DataFrame({"mean": [mean], "variance": [variance], "binomial variance": [binomial], "ratio": [ratio]})
-    word = "less" if ratio < 1 else "more"
-    return Check("dispersion", question, None, ratio, table, f"The control counts have {ratio:.2f} times the variance of a "
-                 f"binomial with the same mean, so they are {word} dispersed; the binomial model would be wrong by that much.")
+    found, said = [], []
+    for label, J, people in lists_of(study):
+        rows = people[~people["_treated"]]
+        n, y = rows["_n"].to_numpy(dtype=float), rows["_answer"].to_numpy(dtype=float)
+        mean = float((n * y).sum() / n.sum())
+        variance = float((n * (y - mean) ** 2).sum() / (n.sum() - 1)) if n.sum() > 1 else float("nan")
+        binomial = mean * (1 - mean / J)
+        if not binomial > 0 or not np.isfinite(variance):
+            return Check("dispersion", question, False, None, None, f"{_of_list(label)}Everyone in the control arm gives the same answer, "
+                         "0 or all: the list protects nobody.")
+        ratio = variance / binomial
+        found.append((label, mean, variance, binomial, ratio))
+        said.append(f"{_of_list(label)}The control counts have {ratio:.2f} times the variance of a binomial with the same mean, so they "
+                    f"are {'less' if ratio < 1 else 'more'} dispersed; the binomial model would be wrong by that much.")
+    table = pd.DataFrame(found, columns=["version", "mean", "variance", "binomial variance", "ratio"])
+    farthest = float(table["ratio"].iloc[np.argmax(np.abs(np.log(np.maximum(table["ratio"], 1e-12))))])
+    return Check("dispersion", question, None, farthest, _of_one_list(table), " ".join(said))
 
 
 def impossible_groups(study: ListExperiment, covariates: Sequence[str]) -> Check:
@@ -284,7 +295,8 @@ def answers_predicted(tree: xr.DataTree) -> Check:
     """Whether the observed number of each answer in each arm lies in its 99 % posterior predictive interval."""
     table = answers_by_arm(tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset(), probability=0.99)
     outside = table[(table["n"] < table["lower"]) | (table["n"] > table["upper"])]
-    named = ", ".join(f"{a} answer {k}" for a, k in zip(outside["arm"], outside["answer"], strict=True))
+    lists = [f"{version} " for version in outside["version"]] if "version" in outside else [""] * len(outside)
+    named = ", ".join(f"{v}{a} answer {k}" for v, a, k in zip(lists, outside["arm"], outside["answer"], strict=True))
     text = (f"Outside the model's 99 % interval: {named}." if len(outside) else
             "Every number of answers lies in the model's 99 % predictive interval.")
     return Check("answers predicted", "Does the model reproduce the answers of each arm?", outside.empty, float(len(outside)), table, text)
@@ -353,9 +365,19 @@ def _extreme(values: xr.DataTree | xr.Dataset, which: str) -> float:
     return max(found) if which == "max" else min(found)
 
 
-def _answer_shares(study: ListExperiment) -> dict[str, np.ndarray]:
-    cells = study.cells()
-    return {"control": cells.control[0] / cells.control[0].sum(), "treatment": cells.treatment[0] / cells.treatment[0].sum()}
+def _share(people: pd.DataFrame, treated: bool, answer: int) -> float:
+    """The share of an arm that gave an answer; those with a placebo list are in neither arm."""
+    arm = people[(people["_treated"] == treated) & ~people["_placebo"]]
+    return float(arm.loc[arm["_answer"] == answer, "_n"].sum() / arm["_n"].sum())
+
+
+def _of_list(label: str) -> str:
+    return f"List version {label}: " if label else ""
+
+
+def _of_one_list(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without the column of versions where there are none."""
+    return table if table["version"].any() else table.drop(columns="version")
 
 
 def _is_grouping(study: ListExperiment, name: str) -> bool:

@@ -13,6 +13,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.linearisation import Estimator, by_design, half_width, interval, is_designed, weights_of
 from bayes_listexp.population import COUNT, PopulationFrame, as_frame, check_levels
+from bayes_listexp.versions import refuse_mixed
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
 CHANGE_COLUMNS = ["estimate", "se", "lower", "upper", "z"]
@@ -33,6 +34,10 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     one no ``se``. A missing level is left out or a group of its own, as the study's ``missing`` says. By the item, where there are
     several, each treatment list is compared with the one control arm.
 
+    Where respondents were shown different control lists, answers are compared within each list version, and the estimate is the
+    mean of the versions' differences, each with its share of the group's respondents (of their weights, if weighted), which is taken
+    as given; name the version in ``by`` to see them apart. A version that lacks an arm in a group is left out there.
+
     Raises
     ------
     InputError : an unknown or repeated column, or weights asked for and none given.
@@ -42,7 +47,8 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     table = _control_of_every_item(table, study.item) if study.item in by else table
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     one = _one_by_design if is_designed(study, weighted) else _one
-    rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, group, weighted, probability)] for key, group in groups]
+    rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, _comparable(study, group), weighted, probability)]
+            for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
 
 
@@ -219,6 +225,7 @@ def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequ
         names = ", ".join(instrument.name for instrument in study.instruments) or "none"
         raise InputError(f"the study has no second list '{second}'; its instruments are: {names}. Name a SecondList in `instruments`.")
     by, table = _table(study, by, weighted)
+    refuse_mixed(study, by, "double_list")
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     return pd.concat([
         _double(study, rows, second, weighted, probability).assign(**dict(zip(by, key, strict=True)))[[*by, *DOUBLE_COLUMNS]]
@@ -292,17 +299,22 @@ def _control_of_every_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
 
 
 def _one_by_design(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
-    (estimate,), variance, degrees = by_design(study, table, _list_difference(table), weighted)
+    (estimate,), variance, degrees = by_design(study, table, _list_difference(study, table), weighted)
     sizes = [int(table.loc[table["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
     return [*interval(estimate, variance[0, 0], degrees, probability), *sizes]
 
 
-def _list_difference(table: pd.DataFrame) -> Estimator:
-    """The difference in means of the rows."""
+def _list_difference(study: ListExperiment, table: pd.DataFrame) -> Estimator:
+    """The difference in means of the rows, within lists."""
     y, arm, n = (table[name].to_numpy(dtype=float) for name in ("_answer", "_treated", "_n"))
+    lists = _same_list(study, table)
 
     def estimator(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        estimate, influence = _influence(y, arm, w, n, corrected=False)
+        estimate, influence = 0.0, np.zeros(len(y))
+        for rows in lists:
+            share = (n * w)[rows].sum() / (n * w).sum() if len(lists) > 1 else 1.0
+            difference, own = _influence(y[rows], arm[rows], w[rows], n[rows], corrected=False)
+            estimate, influence[rows] = estimate + share * difference, share * own
         return np.array([estimate]), influence[:, None]
 
     return estimator
@@ -317,17 +329,18 @@ def _change_by_design(
     table = table[(table["_answer"] >= 0) & table[wave].isin(waves)]
     table = _control_of_every_item(table, study.item) if study.item in by else table
     rows = []
-    for key, group in [((), table)] if not by else table.groupby(by, observed=True, sort=True):
-        (estimate,), variance, degrees = by_design(study, group, _wave_difference(group, wave, waves), weighted)
+    for key, rows_of_group in [((), table)] if not by else table.groupby(by, observed=True, sort=True):
+        group = _comparable(study, rows_of_group, wave)
+        (estimate,), variance, degrees = by_design(study, group, _wave_difference(study, group, wave, waves), weighted)
         ends = interval(estimate, variance[0, 0], degrees, probability)
         rows.append([*(key if isinstance(key, tuple) else (key,)), *ends, ends[0] / ends[1] if ends[1] else np.nan])
     return pd.DataFrame(rows, columns=[*by, *CHANGE_COLUMNS])
 
 
-def _wave_difference(table: pd.DataFrame, wave: str, waves: tuple[str, str]) -> Estimator:
+def _wave_difference(study: ListExperiment, table: pd.DataFrame, wave: str, waves: tuple[str, str]) -> Estimator:
     """The difference in means of the second wave minus that of the first."""
     parts = [(table[wave] == label).to_numpy() for label in waves]
-    differences = [_list_difference(table[part]) for part in parts]
+    differences = [_list_difference(study, table[part]) for part in parts]
 
     def estimator(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (then, before), (now, after) = (difference(w[part]) for difference, part in zip(differences, parts, strict=True))
@@ -338,7 +351,36 @@ def _wave_difference(table: pd.DataFrame, wave: str, waves: tuple[str, str]) -> 
     return estimator
 
 
+def _same_list(study: ListExperiment, table: pd.DataFrame) -> list[np.ndarray]:
+    """Which rows were shown the same list, (row,) each."""
+    if study.version is None:
+        return [np.ones(len(table), dtype=bool)]
+    return [rows for label in study.lists if (rows := (table[study.version] == label).to_numpy()).any()]
+
+
+def _comparable(study: ListExperiment, table: pd.DataFrame, wave: str | None = None) -> pd.DataFrame:
+    """The rows of the lists that somebody in each arm (of each wave) has answered; all rows if there are none or one list."""
+    if study.version is None:
+        return table
+    keys = [study.version] if wave in (None, study.version) else [study.version, wave]
+    someone = table[table["_n"] > 0]
+    both = someone.groupby(keys, observed=True)["_treated"].transform("nunique") > 1
+    return someone[both] if both.any() else table
+
+
 def _one(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
+    lists = [table[rows] for rows in _same_list(study, table)]
+    each = [_within_list(rows, weighted) for rows in lists] or [_within_list(table, weighted)]
+    mass = np.array([(rows["_n"] * weights_of(rows, weighted)).sum() for rows in lists] or [1.0])
+    share = mass / mass.sum() if len(each) > 1 else np.ones(1)
+    estimate = float(sum(s * one[0] for s, one in zip(share, each, strict=True)))
+    se = float(np.sqrt(sum(s**2 * one[1] for s, one in zip(share, each, strict=True))))
+    width = norm.ppf(0.5 + probability / 2)
+    return [estimate, se, estimate - width * se, estimate + width * se, *(sum(one[2][arm] for one in each) for arm in (0, 1))]
+
+
+def _within_list(table: pd.DataFrame, weighted: bool) -> tuple[float, float, list[int]]:
+    """The difference in means of respondents who were shown the same list, its variance, and the sizes of the arms."""
     means, variances, sizes = [], [], []
     for arm in (False, True):
         rows = table[table["_treated"] == arm]
@@ -348,9 +390,7 @@ def _one(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability
         means.append(mean)
         variances.append(variance)
         sizes.append(int(n.sum()))
-    estimate, se = means[1] - means[0], float(np.sqrt(variances[0] + variances[1]))
-    width = norm.ppf(0.5 + probability / 2)
-    return [estimate, se, estimate - width * se, estimate + width * se, *sizes]
+    return means[1] - means[0], variances[0] + variances[1], sizes
 
 
 def _mean(y: np.ndarray, w: np.ndarray, n: np.ndarray) -> tuple[float, float]:

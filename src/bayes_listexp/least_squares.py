@@ -32,7 +32,8 @@ def linear_regression(
 
     Parameters
     ----------
-    trait, control : formulas of common effects (``control`` None: the trait's).
+    trait, control : formulas of common effects (``control`` None: the trait's). Where control lists differ, the list version is
+        added to the control's.
     weighted : least squares with survey weights.
     variance : "design" is robust (Taylor linearisation), by strata, clusters or replicate weights where the study has them, else
         with every respondent a unit (HC0 but for n/(n - 1)); "HC3" divides residuals by 1 minus their leverage (MacKinnon & White
@@ -49,7 +50,7 @@ def linear_regression(
         raise InputError("linear_regression: with several sensitive items make one study of each.")
     if variance not in ("design", "HC3", "classical"):
         raise InputError(f"variance = '{variance}': say 'design', 'HC3' or 'classical'.")
-    texts = {"control": trait if control is None else control, "trait": trait}
+    texts = {"control": _with_version(trait if control is None else control, study), "trait": trait}
     used = list(dict.fromkeys(name for text in texts.values() for name in syntax.variables(text, study.covariates)))
     table = study.complete(used)[0]
     table = table[(table["_answer"] >= 0) & (table["_n"] > 0)]
@@ -73,6 +74,17 @@ def linear_regression(
         "estimate": estimate, "se": se, "lower": estimate - width, "upper": estimate + width,
     })
     return rows.sort_values("part", ascending=False, kind="stable", ignore_index=True)[REGRESSION_COLUMNS]
+
+
+def _with_version(text: str, study: ListExperiment) -> str:
+    """The control formula with the list version where control lists differ, unless a column of the formula says which list it was."""
+    if study.version is None:
+        return text
+    known = [name for name in syntax.variables(text, study.covariates) if syntax.has_common_variable(text, name)]
+    if any(study.listed.groupby(name, observed=True)[study.version].nunique().max() == 1
+           for name in known if isinstance(study.table[name].dtype, pd.CategoricalDtype)):
+        return text
+    return f"{text} + " + (study.version if study.version.isidentifier() else f"`{study.version}`")
 
 
 def _without_design(X: np.ndarray, residual: np.ndarray, n: np.ndarray, w: np.ndarray, variance: str) -> np.ndarray:

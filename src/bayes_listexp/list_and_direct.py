@@ -17,6 +17,7 @@ from scipy.stats import norm
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.direct import NO, YES, DirectQuestion
+from bayes_listexp.versions import refuse_mixed
 
 COMBINED_COLUMNS = ["estimate", "se", "lower", "upper", "direct", "direct_se", "dim", "dim_se", "n", "left_out"]
 PLACEBO_COLUMNS = ["test", "expected", "estimate", "se", "lower", "upper", "statistic", "p", "n"]
@@ -63,12 +64,13 @@ def combined_estimate(
 
     Raises
     ------
-    InputError : the study has no such direct question, has several sensitive items, nobody answered both, or a column is
-        unknown or named twice.
+    InputError : the study has no such direct question, has several sensitive items, nobody answered both, a column is
+        unknown or named twice, or a group was shown several list versions.
     """
     by = [by] if isinstance(by, str) else list(by)
     covariates = [covariates] if isinstance(covariates, str) else list(covariates)
     table = _answered_both(study, instrument, [*by, *covariates])
+    refuse_mixed(study, by, "combined_estimate")
     everybody = study.complete(by)[0]
     groups = [((), everybody)] if not by else everybody.groupby(by, observed=True, sort=True)
     rows = []
@@ -89,13 +91,16 @@ def placebo_tests(
     the list counts it). II: the share of direct yes is the same in both arms, a difference of 0. Columns: ``test``,
     ``expected`` (1 and 0), ``estimate``, ``se``, ``lower``, ``upper`` (normal interval), ``statistic`` (distance from what is
     expected, in standard errors), ``p`` (two-sided, normal), ``n``. NaN where an arm has too few. ``covariates`` as in
-    :func:`combined_estimate`.
+    :func:`combined_estimate`; where control lists differ between versions the version is one of them, so that answers are compared
+    within lists.
 
     Raises
     ------
     InputError : as :func:`combined_estimate`.
     """
     covariates = [covariates] if isinstance(covariates, str) else list(covariates)
+    if study.version is not None and study.version not in covariates:
+        covariates = [study.version, *covariates]
     table = _answered_both(study, instrument, covariates)
     yes = table[table[f"_{instrument}"] == YES]
     rows = []

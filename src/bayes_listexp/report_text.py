@@ -44,7 +44,7 @@ MEASUREMENT_ERROR = ("top_coded", "bottom_coded", "uniform", "careless")
 def methods_paragraph(tree: xr.DataTree) -> str:
     """One paragraph for a paper's methods section, from the tree's own record of what was done."""
     model, arguments = stored.fact(tree, "specification"), stored.fact(tree, "arguments")
-    versions, J = stored.fact(tree, "versions"), tree.attrs["J"]
+    versions = stored.fact(tree, "versions")
     frame = stored.population_frame_of(tree)
     sampling = (
         f"The posterior was sampled by the no-U-turn sampler (nutpie {versions['nutpie']}, PyMC {versions['pymc']}) with "
@@ -63,7 +63,7 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     error = " (Blair, Chou & Imai 2019)" if model["response"] in MEASUREMENT_ERROR else ""
     response = RESPONSES.get(model["response"], "Respondents follow reporting rules supplied by the analyst.")
     return (
-        f"The list experiment has J = {J} control items. We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
+        f"{lists_words(tree)} We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
@@ -71,6 +71,19 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"{_change_words(tree)}"
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
+    )
+
+
+def lists_words(tree: xr.DataTree) -> str:
+    """How many control items the list has, or each of several list versions, for the methods paragraph."""
+    if "version" not in tree.attrs:
+        return f"The list experiment has J = {tree.attrs['J']} control items."
+    each = ", ".join(f"J = {J} in {version}" for version, J in stored.fact(tree, "lists").items())
+    return (
+        f"The control list was not the same for all respondents (versions by column '{tree.attrs['version']}': {each}). The trait, "
+        "reporting rules and other instruments are shared by all versions; the number of control items that apply has coefficients, shape "
+        "and dependence on the trait of its own in each. Differences in means are taken within versions and averaged by their numbers "
+        "of respondents."
     )
 
 

@@ -221,7 +221,7 @@ def _parameters(plan: Blueprint, prior: xr.Dataset, posterior: xr.Dataset) -> li
     """Names of the parameters in both groups, each under one name only."""
     names = [str(name) for name in posterior.data_vars if name in prior]
     repeated = {*plan.designs, *(f"{name}_logit" for name in names), *(f"{name}_log" for name in names)}
-    repeated |= {"control_item_free", "control_item_gap"} if "control_item" in names else set()
+    repeated |= {part.own(f"control_item_{how}") for part in plan.parts if part.own("control_item") in names for how in ("free", "gap")}
     return [n for n in names if n not in repeated and not (n.startswith("margin_") and n.endswith("_share"))]
 
 
@@ -253,6 +253,10 @@ def _sentence(meaning: str, contracted: float, shift: float) -> str:
 
 def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bool]:
     """A parameter in words, and whether it is the effect of one level of a group."""
+    for one, own in zip(plan.lists, plan.parts, strict=False):
+        if name.startswith(own.own("control_")):
+            meaning, group_effect = _meaning(own, f"control_{name.removeprefix(own.own('control_'))}", labels)
+            return f"{meaning} (list version {one.version})", group_effect
     if name == "control_shift_slope":
         labels = [plan.designs["control"].names[int(labels[0]) - 1]]
     if name in NAMED:

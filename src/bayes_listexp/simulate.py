@@ -21,6 +21,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import Rows, choose
 from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
+from bayes_listexp.lists import rows_of
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import parameter_names, points, predict
 from bayes_listexp.published.table import PublishedTable
@@ -136,10 +137,10 @@ def draw_studies(
     rows = Rows(cell, arm_of(table), table["_answer"].to_numpy(), table["_treated"].to_numpy(dtype=float),
                 np.ones(len(table)), np.ones(len(table)), {name: table[name].to_numpy() for name in study.observed})
     template = dataclasses.replace(study, table=table, synthetic=True, instruments=plan.instruments)
-    says = _people(plan, values, rows)
+    lists = [_of_list(part, values, rows, len(plan.cells.frame)) for part in plan.parts]
     for i in range(number):
-        own = {name: value[i] for name, value in values.items()}
-        yield _drawn(plan, template, rows, own, says(own), np.random.default_rng([seed, i]))
+        own, rng = {name: value[i] for name, value in values.items()}, np.random.default_rng([seed, i])
+        yield _drawn(template, [(one.whom, _said(one, one.says(own), rng)) for one in lists], own)
 
 
 class People(NamedTuple):
@@ -151,10 +152,39 @@ class People(NamedTuple):
     told: Sequence[Mapping[str, np.ndarray]]
 
 
+class OfList(NamedTuple):
+    """Those who were shown one list: its blueprint, their positions among all people, their rows, and what parameters say of them."""
+
+    plan: Blueprint
+    whom: np.ndarray
+    rows: Rows
+    says: Callable[[Mapping[str, np.ndarray]], People]
+
+
+def _of_list(plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows, cells: int) -> OfList:
+    """Those of the people ``rows`` whose cell, one of all ``cells``, is of the list of ``plan``."""
+    here = np.ones(cells, dtype=bool) if plan.within is None else np.isin(np.arange(cells), plan.within)
+    own = rows_of(rows, here)
+    return OfList(plan, np.flatnonzero(here[rows.cell]), own, _people(plan, values, own))
+
+
 def _drawn(
-    plan: Blueprint, template: ListExperiment, rows: Rows, values: Mapping[str, np.ndarray], people: People, rng: np.random.Generator
+    template: ListExperiment, lists: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]], values: Mapping[str, np.ndarray]
 ) -> Drawn:
-    """One study: trait and count of everybody, what they say on their list, and what the instruments observe."""
+    """One study from what the people of each list, at their positions, are and say."""
+    out = {}
+    for name, first in lists[0][1].items():
+        out[name] = np.empty(len(template.table), dtype=first.dtype)
+        for whom, own in lists:
+            out[name][whom] = own[name]
+    trait, count, prevalence = (out.pop(name) for name in ("trait", "count", "prevalence"))
+    drawn = dataclasses.replace(template, table=template.table.assign(**out))
+    return Drawn(drawn, trait, count, prevalence, values)
+
+
+def _said(people_of_list: OfList, people: People, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Trait, count and P(trait) of those who were shown one list, and their coded columns: answers, and what instruments observe."""
+    plan, _, rows, _ = people_of_list
     states, prevalence, lapses, told = people
     trait, count = np.divmod(choose(states.reshape(len(states), -1), rng), plan.J + 1)
     said, answers = reported_by(plan.tables, trait, count, lapses), np.full(len(trait), -1)
@@ -163,8 +193,7 @@ def _drawn(
         answers[at] = choose(said[at, part], rng)
     observed = {name: column for instrument, distribution in zip(plan.instruments, told, strict=True)
                 for name, column in instrument.draw(rng, rows, (trait, count), distribution).items()}
-    drawn = dataclasses.replace(template, table=template.table.assign(_answer=answers, **observed))
-    return Drawn(drawn, trait, count, prevalence, values)
+    return {"trait": trait, "count": count, "prevalence": prevalence, "_answer": answers, **observed}
 
 
 def _complete_parameters(plan: Blueprint, given: dict[str, Any], seed: int, number: int) -> dict[str, np.ndarray]:

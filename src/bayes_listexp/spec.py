@@ -96,7 +96,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     survey = recode(survey, data["recode"]) if "recode" in data else survey
     locate = partial(_path, spec)
     population = simulated.population if simulated else population_of(spec.path, spec.text, spec.tables, locate)
-    roles: dict[str, Any] = {k: data[k] for k in ("answer", "J", "placebo", "wave", "covariates") if k in data}
+    roles: dict[str, Any] = {k: data[k] for k in ("answer", "J", "placebo", "wave", "version", "covariates") if k in data}
     roles |= {"arm": data.get("arm"), "instruments": instruments_of(spec.path, spec.text, spec.tables)}
     roles |= {"population": population, "predictors": predictors_of(spec.tables, locate)}
     if "arms" in data:

@@ -24,7 +24,7 @@ from bayes_listexp.survey_changes import change_section, course_section, in_word
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_population import population_blocks, population_facts
-from bayes_listexp.survey_results import Survey, headline, support_section
+from bayes_listexp.survey_results import Survey, headline, identifier, support_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
@@ -65,7 +65,7 @@ def _data(survey: Survey) -> Section:
         ("Source", str(study.source["name"])),
         ("Rows read", f"{study.source['rows']:,}"),
         ("Respondents analysed", f"{sum(arms.values()) + unlisted:,} ({listed})"),
-        ("Control items (J)", str(study.J)),
+        ("Control items (J)", ", ".join(f"{J} in list version {label}" for label, J in study.lists.items()) or str(study.J)),
         ("Sensitive item", study.sensitive_item),
         ("Waves", ", ".join(study.waves) or "one"),
         *weight_facts(survey),
@@ -139,12 +139,7 @@ def _model(survey: Survey) -> Section:
     observed, replicated = tree["observed_data"].to_dataset(), tree["posterior_predictive"].to_dataset()
     counts = predictive.answers_by_arm(observed, replicated)
     counts = counts[counts.groupby("arm")["n"].transform("sum") > 0]
-    fig = figures.answers_by_arm(
-        counts,
-        _replicated(replicated),
-        title="Answers by arm",
-        subtitle="observed shares, and what the fitted model predicts",
-    )
+    versions = list(dict.fromkeys(counts["version"])) if "version" in counts else [""]
     result = loo(tree)
     facts = Facts(
         (
@@ -157,12 +152,7 @@ def _model(survey: Survey) -> Section:
         Facts(report_text.model_words(tree)),
         _coefficients(tree),
         CheckList(fit_checks(tree)),
-        figure(
-            fig,
-            name="answers",
-            synthetic=survey.study.synthetic,
-            caption="Answers by arm: bars observed, points and intervals replicated (95 %).",
-        ),
+        *(_answers_figure(survey, counts, replicated, version) for version in versions),
         facts,
     )
     return Section(
@@ -173,16 +163,33 @@ def _model(survey: Survey) -> Section:
     )
 
 
+def _answers_figure(survey: Survey, counts: pd.DataFrame, replicated: xr.Dataset, version: str) -> Block:
+    """Observed and replicated answers by arm, of those who were shown one list version ("" where there is one list)."""
+    tables = {name: f"answer_{arm}" for label, arm, name in predictive.tables_of_answers(replicated) if label == version}
+    own = replicated[list(tables)].rename(tables)
+    of_version = f", list version {version}" if version else ""
+    fig = figures.answers_by_arm(
+        counts[counts["version"] == version] if version else counts,
+        _replicated(own.rename({dim: str(dim).removesuffix(f"_{version}") for dim in own.dims}) if version else own),
+        title=f"Answers by arm{of_version}",
+        subtitle="observed shares, and what the fitted model predicts",
+    )
+    caption = f"Answers by arm{of_version}: bars observed, points and intervals replicated (95 %)."
+    name = f"answers-{identifier(version)}" if version else "answers"
+    return figure(fig, name=name, synthetic=survey.study.synthetic, caption=caption)
+
+
 def _coefficients(tree: xr.DataTree) -> Table:
     """The regression table: coefficients of every sub-model on the formula's own scale, and the shift of the counts."""
     posterior = tree["posterior"].to_dataset()
     parts = []
     plan = stored.blueprint_of(tree)
     designs = [name for name in plan.designs if f"{name}_term" in posterior.dims]
-    for name in [*designs, *(["control_shift"] if "control_shift" in posterior else [])]:
+    shifts = [name for part in plan.parts if (name := part.own("control_shift")) in posterior]
+    for name in [*designs, *shifts]:
         rows = estimates.summarise(posterior[name])
         rows["term"] = rows.get(f"{name}_term", "shift with the trait")
-        parts.append(rows.assign(part=str(name).split("_shift")[0].replace("_", " ")))
+        parts.append(rows.assign(part=str(name).removesuffix("_shift").replace("_", " ")))
     for instrument in plan.instruments:
         for name in parameters_of(instrument):
             rows = estimates.summarise(posterior[name])

@@ -139,6 +139,8 @@ def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group
     if not by:
         rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
     note = "Difference in means: treatment minus control arm, with survey weights." if survey.study.weighted else ""
+    if survey.study.lists:
+        note = f"{note} Differences in means are taken within list versions and averaged by their numbers of respondents.".strip()
     return Table(
         f"support-{identifier(group)}", rows, f"Support by {' and '.join(by)}" if by else "Support", tuple(columns), note
     )

@@ -95,6 +95,12 @@ def check_versions(table: pd.DataFrame, version: str | None, lists: Mapping[str,
                 )
 
 
+def lists_of(study: Any) -> list[tuple[str, int, pd.DataFrame]]:
+    """Each list with its version ("" with a single one), its J, and the rows of a study with an answer to it."""
+    listed = study.listed
+    return [(label, J, listed[listed[study.version] == label]) for label, J in study.lists.items()] or [("", study.J, listed)]
+
+
 def refuse_mixed(study: Any, by: list[str], what: str) -> None:
     """Refuse to compare answers to different lists: every group of ``by`` must have been shown one version.
 
@@ -104,7 +110,7 @@ def refuse_mixed(study: Any, by: list[str], what: str) -> None:
     """
     if not study.lists:
         return
-    table = study.listed
+    table, by = study.listed, [name for name in by if name in study.table.columns]
     shown = table.groupby(by, observed=True)[study.version].nunique().max() if by else table[study.version].nunique()
     if shown > 1:
         raise InputError(f"{what}: the control lists differ between versions, and answers to different lists cannot be compared. "

@@ -23,7 +23,7 @@ import xarray as xr
 from bayes_listexp import predictive
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.sampling import constrain
+from bayes_listexp.sampling import INTERPRETED, constrain
 from bayes_listexp.specification import Blueprint
 from bayes_listexp.survey_design import PERSON, unit_column, units_of, variance_of_totals
 from bayes_listexp.weighting import Weighted, replicated_totals, weighted_observations
@@ -159,7 +159,7 @@ def prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
     """Gradient of the log prior density (with what is known of margins) on the unconstrained scale, as a function of one vector."""
     density = model.logp(vars=[*model.free_RVs, *model.potentials], jacobian=True, sum=True)
     gradients = pytensor.grad(density, model.value_vars, disconnected_inputs="ignore")
-    compiled = pytensor.function(model.value_vars, gradients, mode="FAST_COMPILE", on_unused_input="ignore")
+    compiled = pytensor.function(model.value_vars, gradients, mode=INTERPRETED, on_unused_input="ignore")
     shapes = [np.shape(model.initial_point()[v.name]) for v in model.value_vars]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
 

@@ -7,42 +7,31 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayes_listexp.assembly import Missing, assembled, check_missing
 from bayes_listexp.cells import Cells, tabulate, tabulate_rows
 from bayes_listexp.columns import (
     check_ids,
-    read_covariate,
     read_numbers,
-    read_weights,
     rows_where,
     shown_values,
 )
 from bayes_listexp.errors import InputError
-from bayes_listexp.exclusions import MISSING, MODELLED, exclude, exclude_unobserved, join, refused, without_missing
+from bayes_listexp.exclusions import MODELLED, exclude, join, without_missing
 from bayes_listexp.incomplete import place
 from bayes_listexp.instrument import Instrument, Rows
 from bayes_listexp.intake import (
-    ITEM,
     Parts,
-    check_arms,
     check_columns,
     covariate_names,
     is_reserved,
-    observe,
-    read_lists,
-    read_placebo,
-    source_of,
 )
-from bayes_listexp.population import PopulationFrame, as_frame, check_wave, of_waves
+from bayes_listexp.population import PopulationFrame, of_waves
 from bayes_listexp.predictors import Predictors, join_predictors
-from bayes_listexp.survey_design import PERSON, DesignColumns, Replicates, check_units, read_design, replicates_of
-from bayes_listexp.versions import check_versions, read_list_answers, read_versions
-
-type Missing = Literal["drop", "level", "model"]
+from bayes_listexp.survey_design import DesignColumns, Replicates
 
 
 @dataclass(frozen=True)
@@ -163,14 +152,14 @@ class ListExperiment:
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "version": version, "weights": weights, "ids": ids,
                  **design.roles}
         frame, population, covariates = join_predictors(frame, population, covariates, predictors)
-        _check_missing(missing)
+        check_missing(missing)
         check_columns(frame, roles, covariates, instruments)
         kept = covariate_names(frame, roles, covariates)
         counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
         parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design, ids, version=version)
-        return _build(cls, parts, counts, J=J, missing=missing, population=population)
+        return cls(**assembled(parts, counts, J=J, missing=missing, population=population))
 
     @classmethod
     def from_counts(
@@ -211,7 +200,7 @@ class ListExperiment:
             )
         size = size.astype("int64")
         parts = Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept, version=version)
-        return _build(cls, parts, size, J=J, missing="drop", population=population)
+        return cls(**assembled(parts, size, J=J, missing="drop", population=population))
 
     def described(
         self, *, sensitive_item: str | None = None, name: str | None = None, synthetic: bool | None = None
@@ -259,10 +248,34 @@ class ListExperiment:
         """The cells of the population frame with their number of people ``N``, or None."""
         return None if self.population_frame is None else self.population_frame.cells
 
+    def with_waves(self, waves: Sequence[str]) -> ListExperiment:
+        """The study with all these ``waves``, in order: those without respondents are known from elsewhere, by margins.
+
+        Raises
+        ------
+        InputError : the study has no wave column, a wave is named twice, or one that has respondents is not named.
+        """
+        named = [str(wave) for wave in waves]
+        if self.wave is None:
+            raise InputError("waves: the study has no wave column; name it with `wave`.")
+        left_out = [wave for wave in self.waves if wave not in named]
+        if left_out or len(set(named)) < len(named):
+            known = ", ".join(self.waves)
+            raise InputError(f"waves = {named}: every wave of the respondents must be named once, in order; they are: {known}.")
+        wave = self.wave
+        table, refusals = (t.assign(**{wave: t[wave].cat.set_categories(named)}) for t in (self.table, self.refusals))
+        return dataclasses.replace(self, table=table, refusals=refusals)
+
     @property
     def waves(self) -> tuple[str, ...]:
         """Labels of the waves in order; empty without waves."""
         return () if self.wave is None else tuple(self.table[self.wave].cat.categories)
+
+    @property
+    def interviewed(self) -> tuple[str, ...]:
+        """Labels of the waves that have respondents, in order; the others are known from elsewhere (:meth:`with_waves`)."""
+        there = set() if self.wave is None else set(self.table[self.wave])
+        return tuple(wave for wave in self.waves if wave in there)
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -347,77 +360,3 @@ class ListExperiment:
     def observed(self) -> tuple[str, ...]:
         """Names of the instruments' coded columns in ``table``."""
         return tuple(name for name in self.table.columns if name not in self.covariates and not is_reserved(name))
-
-
-def _build(
-    cls: type[ListExperiment],
-    parts: Parts,
-    counts: pd.Series,
-    *,
-    J: int | Mapping[Any, int],
-    missing: Missing,
-    population: pd.DataFrame | PopulationFrame | None,
-) -> ListExperiment:
-    frame = parts.frame
-    people = None if population is None else as_frame(population)
-    if people is not None:
-        check_wave(people, parts.wave)
-    treated, item = read_lists(parts)
-    padded = read_placebo(parts, treated)
-    table = pd.DataFrame(
-        {name: read_covariate(frame[name], name, wave=name in (parts.wave, parts.version)) for name in parts.covariates},
-        index=frame.index,
-    )
-    shown = None if parts.version is None else table[parts.version]
-    longest, lists = read_versions(J, parts.version, shown)
-    answers = read_list_answers(frame[parts.answer], parts.answer, treated, longest, padded, versions=shown, lists=lists)
-    weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
-    instruments, observed = observe(parts, treated, answers, counts)
-    replicates, design = replicates_of(parts.design, parts.weights), read_design(frame, parts.design)
-    if item is not None:
-        table[ITEM] = item
-    absent = {("answer missing", parts.answer): answers.isna(), ("arm missing", str(parts.arm)): treated.isna()}
-    if parts.wave is not None:
-        absent["wave missing", parts.wave] = table[parts.wave].isna()
-    if lists and parts.version != parts.wave:
-        absent["list version missing", str(parts.version)] = table[parts.version].isna()
-    refusals = refused(table.assign(_treated=treated, _placebo=padded, _n=counts), answers)
-    persons = {} if parts.ids is None else {PERSON: pd.Series(pd.factorize(frame[parts.ids])[0], index=frame.index)}
-    keep, exclusions, listed = exclude_unobserved(absent, treated, counts, observed.notna().any(axis=1))
-    table = (
-        table[keep]
-        .assign(
-            _answer=answers.where(listed, -1)[keep].astype("int64"),
-            _treated=treated.fillna(False)[keep].astype(bool),
-            _placebo=padded[keep],
-            _n=counts[keep],
-            _weight=weight[keep],
-            **{str(name): column[keep] for name, column in [*observed.items(), *design.items(), *persons.items()]},
-        )
-        .set_axis(np.flatnonzero(keep) + 1)
-    )
-    check_arms(table, parts, instruments)
-    check_versions(table, parts.version, lists, parts.arm)
-    check_units(table, parts.wave, parts.design)
-    return cls(
-        table=table,
-        J=longest,
-        wave=parts.wave,
-        weighted=parts.weights is not None,
-        covariates=(*parts.covariates, *([ITEM] if item is not None else [])),
-        missing=missing,
-        population_frame=people,
-        exclusions=exclusions,
-        source=source_of(frame, counts, parts),
-        instruments=instruments,
-        item=None if item is None else ITEM,
-        refusals=refusals,
-        replicates=replicates,
-        version=parts.version if lists else None,
-        lists=lists,
-    )
-
-
-def _check_missing(missing: str) -> None:
-    if missing not in MISSING:
-        raise InputError(f"missing = {missing!r}: say one of {', '.join(MISSING)}.")

@@ -15,7 +15,16 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.margins import Margin
 from bayes_listexp.model import build_model
-from bayes_listexp.sampling import Density, Sampler, as_dataset, compile_density, constrain, find_mode, sample_nuts
+from bayes_listexp.sampling import (
+    INTERPRETED,
+    Density,
+    Sampler,
+    as_dataset,
+    compile_density,
+    constrain,
+    find_mode,
+    sample_nuts,
+)
 from bayes_listexp.specification import Blueprint, Specification, blueprint, refuse_impossible
 
 PREDICTIVE_DRAWS = 500
@@ -173,7 +182,7 @@ def _by_mode(
     optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
     optimum["log_density"] = mode.log_density
     optimum["log_likelihood"] = float(
-        model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")(_as_point(model, mode.point))
+        model.compile_logp(vars=model.observed_RVs, mode=INTERPRETED)(_as_point(model, mode.point))
     )
     return draws, {"optimum": optimum}
 

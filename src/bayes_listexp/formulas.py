@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -302,6 +302,16 @@ def _group_term(
     own = tuple(_levels(like, (name,)) for name in factors)
     correlated = any(f.correlated for f in written)
     return GroupTerm(term_name(written), factors, columns, expression, centers, levels, sampled, kinds, own, correlated)
+
+
+def informed(term: GroupTerm, column: str, known: Collection[str]) -> GroupTerm:
+    """A group term whose levels of a column are ``known`` from elsewhere, as if they had respondents."""
+    if column not in term.factors:
+        return term
+    i = term.factors.index(column)
+    sizes = [len(levels) for levels in term.factor_levels]
+    here = np.isin(term.factor_levels[i], list(known)).reshape([-1 if k == i else 1 for k in range(len(sizes))])
+    return term._replace(sampled=(term.sampled.reshape(sizes) | here).ravel())
 
 
 def _lower(term: GroupTerm, groups: Sequence[GroupTerm], alone: set[frozenset[str]]) -> tuple[frozenset[str], ...]:

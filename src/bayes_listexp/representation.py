@@ -37,7 +37,7 @@ def frame_against_sample(study: ListExperiment, columns: Sequence[str] | None = 
     population, columns = _shared(study, columns)
     by_wave = len(study.waves) > 1
     rows = []
-    for wave in study.waves if by_wave else ("",):
+    for wave in study.interviewed if by_wave else ("",):
         people, cells = study.table, population
         if by_wave:
             people = people[people[study.wave] == wave]

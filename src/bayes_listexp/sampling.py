@@ -11,6 +11,7 @@ import pymc as pm
 import pytensor
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
+from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import vectorize_graph
 from scipy.optimize import minimize
 
@@ -21,6 +22,12 @@ STARTS = 4
 
 FLATTEST = 1e-4
 """Least curvature of a mode: a standard deviation of 100 on the scale of logits and scaled slopes is a mode at infinity."""
+
+
+INTERPRETED = get_mode("FAST_COMPILE").excluding("local_sum_make_vector", "local_add_canonizer")
+"""For what is computed a few times. The rewrites left out turn the sum of a model's terms into one addition of all of them,
+which cannot be interpreted where there are more than 32.
+"""
 
 
 class Sampler(NamedTuple):
@@ -61,7 +68,7 @@ def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
 
     The function sees other values that are given to the model's data afterwards; not while it is being sampled.
     """
-    function = model.logp_dlogp_function(ravel_inputs=True, mode=mode)
+    function = model.logp_dlogp_function(ravel_inputs=True, mode=INTERPRETED if mode == "FAST_COMPILE" else mode)
     function.set_extra_values({})
     compiled = function._pytensor_function
     compiled.trust_input = True
@@ -164,7 +171,7 @@ def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
     names = [v.name for v in outputs]
     keep = [i for i, name in enumerate(names) if not name.endswith(("__", "_z"))]
     replaced = vectorize_graph([outputs[i] for i in keep], dict(zip(model.value_vars, batched, strict=True)))
-    computed = pytensor.function(batched, replaced, mode="FAST_COMPILE", on_unused_input="ignore")(*values)
+    computed = pytensor.function(batched, replaced, mode=INTERPRETED, on_unused_input="ignore")(*values)
     shape = draws.shape[:2]
     return as_dataset(
         model, {names[i]: value.reshape(*shape, *value.shape[1:]) for i, value in zip(keep, computed, strict=True)}

@@ -21,7 +21,8 @@ from bayes_listexp.estimates import Population
 from bayes_listexp.instruments.direct import DirectQuestion
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.model import build_model
-from bayes_listexp.specification import Blueprint, prior_key
+from bayes_listexp.sampling import INTERPRETED
+from bayes_listexp.specification import Blueprint, group_prior, prior_key
 
 LEAST_CONTRACTION = 0.1
 """Below this the data hardly narrow a parameter; the prior's 1,000 draws give a contraction to within about 0.06."""
@@ -150,10 +151,11 @@ def log_prior(tree: xr.DataTree) -> xr.DataArray:
     model = build_model(plan)
     scaled = [rv for rv in model.free_RVs if not (rv.name.endswith("_z") or rv.name.startswith("margin_"))]
     on_logits = {f"{name}_intercept": prior_key(name, "intercept") for name in plan.designs}
-    on_logits["control_overdispersion_logit"] = "control_overdispersion"
+    on_logits |= {part.own("control_overdispersion_logit"): "control_overdispersion" for part in plan.parts}
+    beta = {name for name, key in on_logits.items() if plan.priors[key].distribution == "Beta"} | _beta_hyperparameters(plan)
     terms = [term.sum() for term in model.logp(vars=scaled, jacobian=False, sum=False)]
     for rv in scaled:
-        if rv.name in on_logits and plan.priors[on_logits[rv.name]].distribution == "Beta":
+        if rv.name in beta:
             value = model.rvs_to_values[rv]
             terms.append(pt.softplus(value) + pt.softplus(-value))  # from the logit's density to the probability's
     total = _at_draws(tree, model, sum(terms))
@@ -161,6 +163,12 @@ def log_prior(tree: xr.DataTree) -> xr.DataArray:
     shape = posterior.sizes["chain"], posterior.sizes["draw"]
     coords = {name: posterior[name].to_numpy() for name in ("chain", "draw")}
     return xr.DataArray(total.reshape(shape), dims=("chain", "draw"), coords=coords, name="log_prior")
+
+
+def _beta_hyperparameters(plan: Blueprint) -> set[str]:
+    """Logits of group effects' hyperparameters whose priors are those of a probability."""
+    parts = [(predictor, term, part) for predictor, bound in plan.designs.items() for term in bound.groups for part in ("mix", "rho")]
+    return {f"{p}_{t.name}_{part}_logit" for p, t, part in parts if group_prior(plan, p, t, part).distribution == "Beta"}
 
 
 def _at_draws(tree: xr.DataTree, model: pm.Model, scalar: pt.TensorVariable) -> np.ndarray:
@@ -175,7 +183,7 @@ def _at_draws(tree: xr.DataTree, model: pm.Model, scalar: pt.TensorVariable) -> 
         inputs[variable] = pt.tensor(variable.name, dtype="float64", shape=(None, *shape))
         values.append(flat[:, names == variable.name].reshape(-1, *shape))
     replaced = vectorize_graph(scalar, inputs)
-    return pytensor.function(list(inputs.values()), replaced, mode="FAST_COMPILE", on_unused_input="ignore")(*values)
+    return pytensor.function(list(inputs.values()), replaced, mode=INTERPRETED, on_unused_input="ignore")(*values)
 
 
 def _with_known_items(tree: xr.DataTree) -> Blueprint:

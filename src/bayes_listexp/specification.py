@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayes_listexp import formulas, priors, responses, syntax
+from bayes_listexp.bound_margins import BoundMargin, bound_margin
 from bayes_listexp.cells import Cells
 from bayes_listexp.control_counts import Family, family
 from bayes_listexp.errors import InputError
@@ -20,8 +21,8 @@ from bayes_listexp.instrument import Instrument, Rows, parameters_of, possible_t
 from bayes_listexp.instruments import settled
 from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
 from bayes_listexp.lists import OwnList, cells_of, own_formula, rows_of, weights_of
-from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin, people_of
-from bayes_listexp.population import COUNT, check_levels, with_levels_of
+from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
+from bayes_listexp.population import check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.refusals import refuse_combinations
 from bayes_listexp.responses import Lapse
@@ -81,14 +82,6 @@ class Specification:
     def relations(self) -> Relations:
         """Neighbours and times, of a resolved specification."""
         return Relations(self.neighbours, self.times)
-
-
-class BoundMargin(NamedTuple):
-    """A known prevalence with the people it is about: rows of a population ``frame`` (None: the cells) and their shares."""
-
-    margin: KnownPrevalence
-    frame: pd.DataFrame | None
-    shares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -225,7 +218,8 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
     resolved = _resolve(study, specification, lapses, instruments)
     texts = predictor_formulas(resolved, instruments)
     used = [c for text in texts.values() for c in syntax.variables(text, study.covariates)]
-    used += [c for m in resolved.margins if isinstance(m, KnownPrevalence) for c in m.group if c in study.covariates]
+    known_groups = [m.group for m in resolved.margins if isinstance(m, KnownPrevalence)]
+    used += [c for group in known_groups for c in group if c in study.covariates]
     extra = [c for c in (study.wave, study.item) if c is not None]
     first = [study.version] if study.version is not None else []
     columns = list(dict.fromkeys([*first, *used, *groups, *extra]))
@@ -244,18 +238,29 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         resolved,
         study.J,
         cells,
-        bind(texts, cells, study.item, study.version, lists),
+        with_known_waves(bind(texts, cells, study.item, study.version, lists), known_groups, study.wave),
         report_tables(lapses, study.J, cells.arms),
         family(resolved.counts),
         _priors(study, resolved, lapses, instruments, texts),
         instruments,
         study.rows(columns) if instruments else None,
-        tuple(_bound(m, cells, study) for m in resolved.margins if isinstance(m, KnownPrevalence)),
+        tuple(bound_margin(m, cells, study) for m in resolved.margins if isinstance(m, KnownPrevalence)),
         study.item,
         relative_weights(study, columns, cells, bool(instruments)) if resolved.weighting == "pseudo" else {},
         study.version,
         lists,
     )
+
+
+def with_known_waves(designs: Mapping[str, Design], groups: Iterable[Mapping[str, Any]], wave: str | None) -> dict[str, Design]:
+    """Designs whose prevalence counts the waves that margins are about, by their ``groups``, among those of which something is
+    known.
+    """
+    known = {str(group[wave]) for group in groups if wave in group} if wave else set()
+    out = dict(designs)
+    if wave is not None and known:
+        out["trait"] = dataclasses.replace(out["trait"], groups=tuple(formulas.informed(g, wave, known) for g in out["trait"].groups))
+    return out
 
 
 def _own_list(study: ListExperiment, lapses: Mapping[str, Lapse], cells: Cells, version: str) -> OwnList:
@@ -397,22 +402,6 @@ def _priors(
 def _term_priors(texts: Mapping[str, str]) -> list[str]:
     """Names of the priors that single group terms may have of their own."""
     return [f"{name}_{term}_{part}" for name, text in texts.items() for term in syntax.group_names(text) for part in GROUP_PARTS]
-
-
-def _bound(margin: KnownPrevalence, cells: Cells, study: ListExperiment) -> BoundMargin:
-    if study.item is not None and study.item not in margin.group:
-        raise InputError("KnownPrevalence: with several sensitive items, say in the group which one is known, as in "
-                         f"group = {{'{study.item}': '{study.items[0]}'}}.")
-    if margin.population == "sample":
-        return BoundMargin(margin, None, people_of(margin, cells.frame, cells.n.astype(float)))
-    if study.population is None:
-        raise InputError("KnownPrevalence: population = 'frame', and the study has no population frame. Give it one.")
-    frame = study.population
-    for column in (study.wave, study.item):
-        if column is not None and column not in frame.columns:
-            levels = pd.DataFrame({column: list(cells.frame[column].cat.categories)})
-            frame = frame.merge(levels, how="cross")
-    return BoundMargin(margin, frame, people_of(margin, frame, frame[COUNT].to_numpy(dtype=float)))
 
 
 def refuse_impossible(plan: Blueprint) -> None:

@@ -22,9 +22,10 @@ from bayes_listexp.instruments import described as plain
 from bayes_listexp.instruments import made
 from bayes_listexp.likelihood import ReportTables
 from bayes_listexp.lists import OwnList
+from bayes_listexp.margins import Margin
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.priors import parse_prior
-from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas
+from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas, with_known_waves
 from bayes_listexp.versions import tag
 
 PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", "numpy", "scipy", "pandas", "xarray")
@@ -46,7 +47,7 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
     if specification.weighting != "none":
         described["weighting"] = specification.weighting
     if specification.margins:
-        described["margins"] = [{"kind": type(m).__name__, **dataclasses.asdict(m)} for m in specification.margins]
+        described["margins"] = [_described_margin(m) for m in specification.margins]
     facts = {
         "specification": described,
         "instruments": {instrument.name: plain(instrument) for instrument in plan.instruments},
@@ -67,6 +68,16 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "run_sha256": digest.hexdigest(),
         **({"version": study.version, "lists": json.dumps(dict(study.lists), ensure_ascii=False)} if study.version else {}),
     }
+
+
+def _described_margin(margin: Margin) -> dict[str, Any]:
+    """The fields of a margin, its frame by its size and hash."""
+    fields = {field.name: getattr(margin, field.name) for field in dataclasses.fields(margin)}
+    frame = fields.get("population")
+    if isinstance(frame, pd.DataFrame):
+        digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
+        fields["population"] = f"a frame of {len(frame)} cells, sha256 {digest}"
+    return {"kind": type(margin).__name__, **fields}
 
 
 def fact(tree: xr.DataTree, name: str) -> Any:
@@ -138,13 +149,15 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
                   for version, J in json.loads(tree.attrs.get("lists", "{}")).items())
     longest = max(lists, key=lambda one: one.J).tables if lists else _report_tables(tree, lapses)
     version = tree.attrs.get("version")
+    designs = bind(predictor_formulas(specification, instruments), cells, item, version, lists)
+    known = [m["group"] for m in fact(tree, "specification").get("margins", []) if m["kind"] == "KnownPrevalence"]
     given = described["priors"]
     resolved = {} if given == "flat" else {name: parse_prior(text) for name, text in given.items()}
     return Blueprint(
         specification,
         int(tree.attrs["J"]),
         cells,
-        bind(predictor_formulas(specification, instruments), cells, item, version, lists),
+        with_known_waves(designs, known, tree.attrs["wave"] or None),
         longest,
         family(described["counts"]),
         resolved,

@@ -116,14 +116,17 @@ def _change_in_means(survey: Survey, first: str, second: str, by: Sequence[str])
 
 def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table:
     items = _items(survey)
-    own = estimates.change(survey.tree, *(survey.waves or ("", "")), by=items, population="sample")
     rows = [
         (f"on the {parts.attrs['population']}", parts["change"]),
         *[(f"   of which: {said}", parts[name]) for name, said in _parts_words(survey).items()],
-        ("on each wave's own sample", own["change"]),
-        ("   of which: opinion (same make-up)", own["rate"]),
-        ("   of which: make-up of the samples", own["composition"]),
     ]
+    if _both_interviewed(survey):
+        own = estimates.change(survey.tree, *(survey.waves or ("", "")), by=items, population="sample")
+        rows += [
+            ("on each wave's own sample", own["change"]),
+            ("   of which: opinion (same make-up)", own["rate"]),
+            ("   of which: make-up of the samples", own["composition"]),
+        ]
     frames = [_summary(survey, draws).assign(quantity=name) for name, draws in rows]
     frames.append(dim.rename(columns={"estimate": "median"}).assign(quantity="difference in means (no model)"))
     standard, note = _standardised(survey, items)
@@ -138,6 +141,11 @@ def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table
     return Table("change-all", frame, "Change in support, and what it is made of", tuple(columns), note)
 
 
+def _both_interviewed(survey: Survey) -> bool:
+    """Whether both waves of the change have respondents of their own, and are not known from elsewhere alone."""
+    return set(survey.waves or ()) <= set(survey.study.interviewed)
+
+
 def _parts_words(survey: Survey) -> dict[str, str]:
     """The parts of a change on a population that is not the same in every wave."""
     own = survey.study.population is not None and not _fixed(survey)
@@ -146,7 +154,7 @@ def _parts_words(survey: Survey) -> dict[str, str]:
 
 def _standardised(survey: Survey, items: list[str]) -> tuple[list[pd.DataFrame], str]:
     """The change in means standardised to the population, by as many of the report's columns as leave no cell out."""
-    if survey.study.population is None:
+    if survey.study.population is None or not _both_interviewed(survey):
         return [], ""
     frame = as_frame(survey.study.population).cells
     chosen: list[str] = []

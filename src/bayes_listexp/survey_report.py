@@ -23,6 +23,7 @@ from bayes_listexp.sensitivity import contraction, power_scaling
 from bayes_listexp.survey_changes import change_section, course_section, in_words
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
+from bayes_listexp.survey_pooling import pooling_section
 from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_results import Survey, headline, identifier, support_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
@@ -33,7 +34,8 @@ def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
     sections = [_data(survey), _design(survey)]
     sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
-    sections += [support_section(survey), *weight_sections(survey)]
+    pooled = pooling_section(survey)
+    sections += [support_section(survey), *weight_sections(survey), *([pooled] if pooled else [])]
     sections += [change_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]
@@ -67,7 +69,7 @@ def _data(survey: Survey) -> Section:
         ("Respondents analysed", f"{sum(arms.values()) + unlisted:,} ({listed})"),
         ("Control items (J)", ", ".join(f"{J} in list version {label}" for label, J in study.lists.items()) or str(study.J)),
         ("Sensitive item", study.sensitive_item),
-        ("Waves", ", ".join(study.waves) or "one"),
+        ("Waves", ", ".join(w if w in study.interviewed else f"{w} (known from elsewhere)" for w in study.waves) or "one"),
         *weight_facts(survey),
         ("Cells (distinct covariate rows)", f"{len(cells.frame):,}"),
     ]

@@ -61,7 +61,7 @@ ROOMS = [
     "targets",
     "estimates",
     "changes",
-    "pooling",
+    "group_worth",
     "comparison",
     "sensitivity",
     "representation",

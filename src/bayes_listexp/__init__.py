@@ -48,7 +48,7 @@ _HOMES = {
     "KnownPrevalence": "margins",
     "KnownItem": "margins",
     "published_margins": "published.as_margins",
-    "pooling": "pooling",
+    "pooling": "group_worth",
     "Specification": "specification",
     "fit": "fitting",
     "prevalence": "estimates",

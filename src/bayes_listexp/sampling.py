@@ -11,8 +11,10 @@ import pymc as pm
 import pytensor
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
+from pytensor import tensor as pt
 from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.rewriting.basic import in2out, node_rewriter
 from scipy.optimize import minimize
 
 from bayes_listexp.errors import InputError
@@ -23,11 +25,21 @@ STARTS = 4
 FLATTEST = 1e-4
 """Least curvature of a mode: a standard deviation of 100 on the scale of logits and scaled slopes is a mode at infinity."""
 
+MOST_OPERANDS = 30
+"""How many terms an interpreted addition may have: NumPy's limit of operands is 32."""
 
-INTERPRETED = get_mode("FAST_COMPILE").excluding("local_sum_make_vector", "local_add_canonizer")
-"""For what is computed a few times. The rewrites left out turn the sum of a model's terms into one addition of all of them,
-which cannot be interpreted where there are more than 32.
-"""
+
+@node_rewriter([pt.add])
+def _few_at_a_time(_: Any, node: Any) -> list[Any] | None:
+    """An addition of many terms as one of partial sums: PyMC adds up all terms of a model at once."""
+    if len(node.inputs) <= MOST_OPERANDS:
+        return None
+    parts = [node.inputs[i : i + MOST_OPERANDS] for i in range(0, len(node.inputs), MOST_OPERANDS)]
+    return [pt.add(*(pt.add(*part) if len(part) > 1 else part[0] for part in parts))]
+
+
+INTERPRETED = get_mode("FAST_COMPILE").excluding("local_add_canonizer", "local_sum_make_vector").register((in2out(_few_at_a_time), 2.5))
+"""For what is computed a few times, and models of any number of terms."""
 
 
 class Sampler(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_listexp.pooling import pooling
+from bayes_listexp.group_worth import pooling
 from bayes_listexp.report import Block, Section
 from bayes_listexp.survey_results import Survey, identifier
 from bayes_listexp.tables import Column, Interval, Number, Percent, Table, Text

@@ -173,7 +173,7 @@ def test_waves_have_dates():
     assert len(set(DATES)) == len(DATES)
     assert list(DATES) == sorted(DATES)
     assert nation(n_per_wave=20, waves=1).survey["wave"].unique().tolist() == ["2022-09"]
-    with pytest.raises(InputError, match="waves = 11: the simulated nation has 1 to 10 waves"):
+    with pytest.raises(InputError, match="waves = 11 from the first = 1: the simulated nation has 1 to 10 waves"):
         nation(n_per_wave=20, waves=11)
 
 

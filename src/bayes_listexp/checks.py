@@ -21,8 +21,10 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.direct import YES
 from bayes_listexp.instruments.outcome import Outcome
 from bayes_listexp.list_and_direct import asked_both, placebo_tests
+from bayes_listexp.persons import are_followed
 from bayes_listexp.predictive import answers_by_arm
 from bayes_listexp.representation import cells_outside_frame, frame_against_sample
+from bayes_listexp.survey_design import PERSON
 from bayes_listexp.versions import lists_of
 
 R_HAT_LIMIT = 1.01
@@ -30,6 +32,8 @@ ESS_LIMIT = 400
 LEVEL = 0.05
 MANY_AT_THE_EDGE = 0.2
 CLASSES_DRAWS = 200
+QUADRATURE_LIMIT = 0.1
+"""An error of the log-likelihood that moves no posterior."""
 
 
 class Check(NamedTuple):
@@ -43,15 +47,18 @@ class Check(NamedTuple):
     text: str
 
 
-def design_checks(study: ListExperiment, covariates: Sequence[str] = ()) -> list[Check]:
+def design_checks(study: ListExperiment, covariates: Sequence[str] = (), *, person: str = "none") -> list[Check]:
     """Checks of the data and the design before any model; ``covariates`` are compared between arms.
+
+    Where people answer in several waves, a record says so, and what it means for a model with these ``person`` effects.
 
     Tests across covariates and reasons of missingness are adjusted by Holm's method, and say so. Where one list is refused more
     often than the other, bounds say what that can do. Each direct question that was asked of people with a list adds its placebo
     tests and the count of answers that contradict each other. Without a control arm there is nothing to compare, and one record
     that says so. With a population frame the sample is compared with it.
     """
-    represented = [] if study.population is None else [population(study)]
+    represented = [same_people(study, person)] if are_followed(study) else []
+    represented += [] if study.population is None else [population(study)]
     if study.listed["_treated"].all():
         return [_one_list(study), *represented]
     checks = [missing_by_arm(study), edges(study), dispersion(study), impossible_groups(study, covariates)]
@@ -71,6 +78,22 @@ def _one_list(study: ListExperiment) -> Check:
     text = ("Everybody was shown the treatment list, so nothing of the design can be checked: the result rests on what is known of "
             "the control items from elsewhere.")
     return Check("one list", "Are there two lists to compare?", None, None, table, text)
+
+
+def same_people(study: ListExperiment, person: str = "none") -> Check:
+    """How many people answered in several waves, and what a model with these ``person`` effects makes of it."""
+    question = "Are the same people asked in several waves?"
+    answers = study.table[PERSON].value_counts()
+    several, followed = int((answers > 1).sum()), int(answers[answers > 1].sum())
+    table = answers.value_counts().sort_index().rename_axis("answers").rename("people").reset_index()
+    text = f"{several:,} of {len(answers):,} people answered in several waves ({followed:,} of {int(answers.sum()):,} answers). "
+    if person == "none":
+        text += ("The model takes the answers of one person for those of independent people. Where they hang together, intervals of "
+                 "changes between waves are wider than they need be and those of averages over waves too narrow. Fit with person = "
+                 "'count' (or 'both'), which gives every person an effect of their own.")
+    else:
+        text += "The model has person effects: what the same person said in several waves hangs together."
+    return Check("same people", question, person != "none", float(several), table, text)
 
 
 def missing_by_arm(study: ListExperiment) -> Check:
@@ -264,7 +287,18 @@ def fit_checks(tree: xr.DataTree) -> list[Check]:
     """Checks of a fitted tree: convergence of NUTS, answers against their prediction, and with outcomes who defines the classes."""
     checks = convergence(tree) if "sample_stats" in tree.children else [_not_sampled()]
     checks += [answers_predicted(tree)] if "posterior_predictive" in tree.children else []
+    if "posterior" in tree.children and stored.blueprint_of(tree).specification.person != "none":
+        checks.append(person_effects(tree))
     return [*checks, *classes(tree)] if {"posterior", "rows"} <= set(tree.children) else checks
+
+
+def person_effects(tree: xr.DataTree) -> Check:
+    """Whether the nodes of the quadrature are close enough for the person effects that were found."""
+    error = predictive.quadrature_error(stored.blueprint_of(tree), tree["posterior"].to_dataset())
+    text = f"With twice as many nodes for person effects the log-likelihood of all persons moves by {error:.2g} (limit {QUADRATURE_LIMIT})."
+    if error >= QUADRATURE_LIMIT:
+        text += " People differ more than the nodes can follow: use a narrower prior of the person effects' sd, or person = 'none'."
+    return Check("person effects", "Is the integral over person effects exact enough?", error < QUADRATURE_LIMIT, error, None, text)
 
 
 def converged(tree: xr.DataTree) -> bool:

@@ -22,7 +22,8 @@ def loo(tree: xr.DataTree) -> ELPDDataLOO:
     ArviZ smooths the importance weights once per observed pattern of cell, arm and answer, because respondents of a
     pattern have the same likelihood; the sum, its standard error and the effective number of parameters weigh each
     pattern with its frequency, so they are those of the respondents (Vehtari, Gelman & Gabry 2017). ``elpd_i`` and
-    ``pareto_k`` have one value per pattern.
+    ``pareto_k`` have one value per pattern. Where people answer in several waves, one person is left out at a time, with all
+    answers, whether the model has person effects or not; a pattern then is what people said in all waves.
 
     Raises
     ------
@@ -30,8 +31,7 @@ def loo(tree: xr.DataTree) -> ELPDDataLOO:
     """
     if "log_likelihood" not in tree.children:
         raise InputError("the fit has no posterior, so there is nothing to cross-validate. Fit with priors.")
-    n = tree["observed_data"]["pattern_n"].to_numpy()
-    log_likelihood = tree["log_likelihood"]["answer_given"]
+    log_likelihood, n = left_out(tree)
     plain = log_likelihood.drop_vars([name for name in ("cell", "arm", "answer") if name in log_likelihood.coords])
     data = xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset(), "log_likelihood": plain.to_dataset(name="answer_given")})
     with warnings.catch_warnings():
@@ -43,6 +43,22 @@ def loo(tree: xr.DataTree) -> ELPDDataLOO:
     return dataclasses.replace(
         per_pattern, elpd=float(n @ elpd_i), se=_standard_error(elpd_i, n), p=float(n @ (lpd_i - elpd_i)),
         n_data_points=int(n.sum()))
+
+
+def left_out(tree: xr.DataTree) -> tuple[xr.DataArray, np.ndarray]:
+    """Log-probability of what is left out at a time, (chain, draw, pattern), and how often each of these occurs, (pattern,).
+
+    That is all that a person said where people answer in several waves, and what a respondent said otherwise.
+    """
+    given, observed = tree["log_likelihood"]["answer_given"], tree["observed_data"]
+    persons = stored.persons_in(tree)
+    if persons is None:
+        return given.transpose("chain", "draw", "pattern"), observed["pattern_n"].to_numpy()
+    if "person" in given.dims:
+        return given.transpose("chain", "draw", "person").rename(person="pattern"), persons.n
+    rows = given.transpose("chain", "draw", "pattern").to_numpy()
+    said = np.concatenate([rows, np.zeros((*rows.shape[:2], 1))], axis=-1)[..., persons.row].sum(axis=-1)
+    return xr.DataArray(said, dims=("chain", "draw", "pattern"), coords={c: given[c] for c in ("chain", "draw")}), persons.n
 
 
 def compare(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
@@ -58,7 +74,7 @@ def compare(trees: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     """
     _check_same_data(trees)
     results = {name: loo(tree) for name, tree in trees.items()}
-    n = next(iter(trees.values()))["observed_data"]["pattern_n"].to_numpy()
+    n = left_out(next(iter(trees.values())))[1]
     expanded = {name: _expand(result, n) for name, result in results.items()}
     weights = _stacking(expanded)
     best = max(results, key=lambda name: results[name].elpd)
@@ -104,9 +120,8 @@ def _check_same_data(trees: Mapping[str, xr.DataTree]) -> None:
         if observed[0] != observed[1]:
             raise InputError(f"compare: '{first_name}' is a fit of the list with {', '.join(observed[0]) or 'nothing else'} and "
                              f"'{name}' of the list with {', '.join(observed[1]) or 'nothing else'}; they predict different data.")
-        patterns = [t["observed_data"].to_dataset() for t in (first, tree)]
-        if not (patterns[0].sizes["pattern"] == patterns[1].sizes["pattern"]
-                and (patterns[0]["pattern_n"].to_numpy() == patterns[1]["pattern_n"].to_numpy()).all()
+        patterns = [left_out(t)[1] for t in (first, tree)]
+        if not (np.array_equal(patterns[0], patterns[1])
                 and list(stored.blueprint_of(first).cells.frame.columns) == list(stored.blueprint_of(tree).cells.frame.columns)):
             raise InputError(f"compare: '{first_name}' and '{name}' tabulate the respondents by different columns. Fit both with "
                              "the same columns in `groups`, which keeps their cells alike.")

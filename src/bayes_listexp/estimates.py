@@ -16,6 +16,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING_LEVEL
 from bayes_listexp.formulas import conform
 from bayes_listexp.instrument import estimates_of, labels_of, parts_of
+from bayes_listexp.persons import EFFECTS, TRAIT
 from bayes_listexp.population import (
     COUNT,
     PopulationFrame,
@@ -26,6 +27,7 @@ from bayes_listexp.population import (
     grouping,
     sum_by,
 )
+from bayes_listexp.prediction import node_rule
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 from bayes_listexp.targets import Target, by_list, together
 
@@ -62,9 +64,9 @@ def prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = (), population: P
 def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> xr.DataArray:
     """Prevalence among the respondents of this very sample, given what they answered: dims (chain, draw, *by).
 
-    The mean of P(trait = 1 | answer, x) over respondents. Less uncertain than the sample-average prevalence, and about
-    these people only. A respondent who lacks a modelled covariate counts in each group by the posterior probability of
-    being in it.
+    The mean of P(trait = 1 | answer, x) over respondents; with person effects, given all that the same person said. Less uncertain
+    than the sample-average prevalence, and about these people only. A respondent who lacks a modelled covariate counts in each
+    group by the posterior probability of being in it.
     """
     by = _names(by)
     plan = _plan(tree)
@@ -83,10 +85,11 @@ def realised_prevalence(tree: xr.DataTree, *, by: str | Sequence[str] = ()) -> x
 def trait_probability(tree: xr.DataTree) -> xr.DataArray:
     """P(trait = 1 | all that was observed, x) for every observed pattern: dims (chain, draw, pattern).
 
-    Coordinates are the pattern's ``cell``, ``arm``, ``answer``, what instruments observed (say ``direct``: 0 no, 1 yes), number
-    of respondents ``n``, and covariates ("(missing)" where one is missing and modelled); a covariate with one of these names is
-    called, say, "n (covariate)". Where the direct answer is "no" this is the probability of lying, where it is "yes" one
-    minus it is that of a false confession. With several sensitive items the control arm, who saw none, is left out.
+    With person effects, what the same person said in other waves counts as well, and ``person`` numbers those of whom the same is
+    known in all waves. Coordinates are the pattern's ``cell``, ``arm``, ``answer``, what instruments observed (say ``direct``: 0 no,
+    1 yes), number of respondents ``n``, and covariates ("(missing)" where one is missing and modelled); a covariate with one of
+    these names is called, say, "n (covariate)". Where the direct answer is "no" this is the probability of lying, where it is "yes"
+    one minus it is that of a false confession. With several sensitive items the control arm, who saw none, is left out.
     """
     plan = _plan(tree)
     observed = predictive.patterns(plan)
@@ -299,14 +302,19 @@ def _plan(tree: xr.DataTree) -> Blueprint:
 
 
 def _chances(tree: xr.DataTree, plan: Blueprint, frame: pd.DataFrame) -> np.ndarray:
-    """P(trait = 1 | x) at the rows of a frame for every draw, shape (sample, row)."""
+    """P(trait = 1 | x) at the rows of a frame for every draw, shape (sample, row), averaged over person effects."""
     bound = plan.designs["trait"]
     posterior = tree["posterior"].to_dataset()
     if plan.specification.dependence in TRAIT_GIVEN_COUNT:  # averaged over the counts that such people have
         return np.concatenate([chances for chances, _ in predictive.of_population(plan, posterior, frame)])
     names = [f"trait_{part}" for part in ("intercept", "slope", *(g.name for g in bound.groups))]
     parameters = {n: _flat(posterior[n].to_numpy()) for n in names if n in posterior}
-    return expit(formulas.linear_predictor(parameters, "trait", bound.evaluate(frame)))
+    logit = formulas.linear_predictor(parameters, "trait", bound.evaluate(frame))
+    if TRAIT not in EFFECTS[plan.specification.person]:
+        return expit(logit)
+    nodes, weights = node_rule(plan, TRAIT)
+    sd = _flat(posterior[f"{TRAIT}_sd"].to_numpy())[:, None]
+    return sum(weight * expit(logit + sd * node) for node, weight in zip(nodes, weights, strict=True))
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

@@ -49,6 +49,7 @@ def fit(
     times: Mapping[str, Any] | None = None,
     centred: Mapping[str, bool] | None = None,
     weighting: Literal["none", "pseudo"] = "none",
+    person: Literal["none", "count", "both"] = "none",
     groups: Sequence[str] = (),
     method: Literal["nuts", "map"] = "nuts",
     sample: Mapping[str, Any] | None = None,
@@ -59,7 +60,7 @@ def fit(
     Parameters
     ----------
     trait, control, response, counts, dependence, lapses, priors, instruments, margins, neighbours, times, centred,
-        weighting : the model, see :class:`bayes_listexp.Specification`.
+        weighting, person : the model, see :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
     method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
         approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
@@ -74,9 +75,10 @@ def fit(
     DataTree with the groups ``posterior``, ``sample_stats`` (NUTS) or ``optimum`` (map), ``unconstrained_posterior``,
     ``prior``, ``prior_predictive``, ``posterior_predictive``, ``log_likelihood`` (one value per distinct observation of
     cell, arm, answer and instruments; ``observed_data/pattern_n`` respondents each), ``observed_data``, ``cells``,
-    ``report_tables``, ``rows`` (with instruments), ``population``, ``weighting`` (with weighting "pseudo": by how much the
-    sampling design widened each parameter), and provenance as attributes. ArviZ works on it
-    directly, but for leave-one-out cross-validation, which must weigh patterns with their frequency: use
+    ``report_tables``, ``rows`` (with instruments), ``persons`` (where people answer in several waves; with person effects
+    ``log_likelihood`` has one value for each of those of whom the same is known in all waves, ``observed_data/person_n`` people),
+    ``population``, ``weighting`` (with weighting "pseudo": by how much the sampling design widened each parameter), and provenance as
+    attributes. ArviZ works on it directly, but for leave-one-out cross-validation, which must weigh patterns with their frequency: use
     :func:`bayes_listexp.loo`.
 
     Raises
@@ -85,7 +87,7 @@ def fit(
     """
     specification = Specification(
         trait, control, response, counts, dependence, lapses or {}, priors or {}, instruments or {}, tuple(margins),
-        neighbours or {}, times or {}, centred or {}, weighting,
+        neighbours or {}, times or {}, centred or {}, weighting, person,
     )
     settings = _sampler(sample)
     if method not in ("nuts", "map"):

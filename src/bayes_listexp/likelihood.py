@@ -171,7 +171,12 @@ def state_probabilities(trait_predictor: Any, count_pmf: Any) -> Any:
     ``trait_predictor`` is the logit prevalence (..., cell, count), with a count axis of length 1 unless the trait is modelled
     given the count; ``count_pmf`` is P(count | trait, cell), with a trait axis of length 1 if it does not depend on it.
     """
-    return pt.sigmoid(trait_predictor[..., None, :] * np.array([[-1.0], [1.0]])) * count_pmf
+    return trait_chances(trait_predictor) * count_pmf
+
+
+def trait_chances(trait_predictor: Any) -> Any:
+    """P(trait) without and with the trait, (..., cell, trait, count), from the logit (..., cell, count)."""
+    return pt.sigmoid(trait_predictor[..., None, :] * np.array([[-1.0], [1.0]]))
 
 
 def row_log_probabilities(

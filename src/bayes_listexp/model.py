@@ -27,6 +27,8 @@ from bayes_listexp.likelihood import (
     row_tables,
 )
 from bayes_listexp.margins import Margin
+from bayes_listexp.panel import log_given_effects, of_persons
+from bayes_listexp.persons import Persons
 from bayes_listexp.prediction import (
     Points,
     Predictions,
@@ -34,6 +36,7 @@ from bayes_listexp.prediction import (
     free_size,
     item_popularity,
     over_candidates,
+    person_parameters,
     points,
     predict,
     row_probabilities,
@@ -48,7 +51,9 @@ def build_model(plan: Blueprint) -> pm.Model:
     Of a list alone, the observed variables ``answer_control`` (cell, answer), ``answer_treatment`` and, if there is one,
     ``answer_placebo`` are tables of counts; with instruments, ``observed`` (pattern,) is the number of respondents of each
     distinct observation. Respondents whose missing covariates are modelled are counted by ``observed_incomplete``
-    (incomplete_pattern,). The model's log-likelihood is that of the respondents (no multinomial coefficients). Where respondents
+    (incomplete_pattern,). With person effects ``observed_persons`` (person_pattern,) is the number of persons of whom the same is
+    known in all waves, and takes the place of the others. The model's log-likelihood is that of the respondents (no multinomial
+    coefficients). Where respondents
     were shown several lists, each list has these variables and dims, as ``answer_control_B`` and ``cell_B``, and parameters of its
     control counts, as ``control_B_intercept``; the trait, lapses and instruments are the same for all.
     """
@@ -61,6 +66,7 @@ def build_model(plan: Blueprint) -> pm.Model:
         for part in plan.parts:
             parameters |= _count_parameters(part)
         parameters |= _trait_given_count(plan) | _instrument_parameters(plan)
+        parameters |= {n: priors.positive_variable(n, plan.priors[n]) for n in person_parameters(plan)}
         predicted = [_observe_list(part, parameters) for part in plan.parts]
         _know_margins(plan, parameters, predicted[0])
     return model
@@ -68,8 +74,11 @@ def build_model(plan: Blueprint) -> pm.Model:
 
 def _observe_list(plan: Blueprint, parameters: Mapping[str, Any]) -> Predictions:
     """The answers of those who were shown one list, and what else was observed of them, as observed variables."""
-    predicted = predict(plan, parameters, _as_points(plan))
-    if plan.rows is None:
+    at = _as_points(plan)
+    predicted = predict(plan, parameters, at)
+    if plan.persons is not None and plan.specification.person != "none":
+        _observe_persons(plan, parameters, at, plan.persons)
+    elif plan.rows is None:
         probabilities, cell = answer_probabilities(predicted.states, plan.tables, predicted.lapses), plan.tagged("cell")
         for arm, answers in arm_slices(plan.J, plan.arms).items():
             given, dims = plan.cells.answers[arm].astype("int64"), (cell, plan.tagged(f"{arm}_answer"))
@@ -252,10 +261,25 @@ def _observe_incomplete(plan: Blueprint, parameters: Mapping[str, Any], predicte
     _count_respondents(plan.tagged("observed_incomplete"), mixed[0] if len(mixed) == 1 else pt.concatenate(mixed), n, pattern)
 
 
+def _observe_persons(plan: Blueprint, parameters: Mapping[str, Any], at: Points, persons: Persons) -> None:
+    """The number of persons of each pattern: a mixture over the nodes of their effects."""
+    pattern = "person_pattern"
+    pm.modelcontext(None).add_coord(pattern, np.arange(len(persons.n)))
+    rows, tables = _as_shared_rows(plan, persons.rows, "row", "pattern")
+    log_p, log_weights = log_given_effects(plan, parameters, at, rows, tables)
+    said = of_persons(log_sum_exp(log_p), pm.Data("person_row", persons.row, dims=(pattern, None)))
+    _count_respondents("observed_persons", log_sum_exp(said + log_weights), pm.Data("person_n", persons.n, dims=pattern), pattern)
+
+
 def _log_probability(
     plan: Blueprint, parameters: Mapping[str, Any], predicted: Predictions, rows: Rows, prefix: str, dim: str
 ) -> Any:
     """Log-probability of each of ``rows``, (row,), whose columns go along as shared variables named after ``prefix``."""
+    return log_sum_exp(row_probabilities(plan, parameters, predicted, *_as_shared_rows(plan, rows, prefix, dim)))
+
+
+def _as_shared_rows(plan: Blueprint, rows: Rows, prefix: str, dim: str) -> tuple[Rows, RowTables]:
+    """Rows and what people write down at them, (row, ...), as shared variables named after ``prefix``."""
     pm.modelcontext(None).add_coord(dim, np.arange(len(rows.n)))
     tables = row_tables(plan.tables, rows, plan.J, plan.arms)
 
@@ -272,7 +296,7 @@ def _log_probability(
         treated=data("treated", rows.treated),
         observed={name: _as_coded(f"{prefix}{name}", values, dim) for name, values in rows.observed.items()},
     )
-    return log_sum_exp(row_probabilities(plan, parameters, predicted, at, shared))
+    return at, shared
 
 
 def _count_respondents(name: str, log_p: Any, n: Any, dim: str) -> None:

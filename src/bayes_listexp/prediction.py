@@ -5,7 +5,7 @@ Takes PyTensor variables with or without leading draw dims, so that the PyMC mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from bayes_listexp import formulas
 from bayes_listexp.control_counts import shape_basis
 from bayes_listexp.formulas import Matrices
 from bayes_listexp.instrument import Rows, parameters_of
-from bayes_listexp.likelihood import RowTables, log_sum_exp, row_log_probabilities, state_probabilities
+from bayes_listexp.likelihood import RowTables, log_sum_exp, row_log_probabilities, state_probabilities, trait_chances
+from bayes_listexp.persons import COUNT, EFFECTS, TRAIT, Rule, rule
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
 
@@ -28,12 +29,15 @@ class Points(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """What the model says about cells: P(trait, count | cell) as ``states`` (..., cell, trait, count), P(count | trait, cell)
-    as ``counts`` (the trait axis may have length 1), the control items' logits beyond ``control`` where they have any, and
-    the linear predictors of lapses and instruments, each (..., cell).
+    """What the model says about cells: P(trait, count | cell) as ``states`` (..., cell, trait, count), which is P(trait | count,
+    cell) by its logit ``trait`` (..., cell, count) times P(count | trait, cell) as ``counts`` (..., cell, trait, count), axes that do
+    not matter having length 1; the linear predictor of the counts as ``control`` (..., cell, trait); and the linear predictors of
+    lapses and instruments, each (..., cell).
     """
 
     states: Any
+    trait: Any
+    counts: Any
     control: Any
     lapses: Mapping[str, Any]
     instruments: Mapping[str, Any]
@@ -45,7 +49,50 @@ def points(plan: Blueprint, frame: pd.DataFrame) -> Points:
 
 
 def predict(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predictions:
-    """Linear predictors and latent states from parameters (leading dims kept) at the cells of interest, of a single list."""
+    """Linear predictors and latent states from parameters (leading dims kept) at the cells of interest.
+
+    With person effects ``states`` are those of the people of a cell, averaged over their effects; all else is at effects of 0.
+    """
+    predicted = predict_given(plan, parameters, at)
+    if plan.specification.person == "none":
+        return predicted
+    chances, counts = trait_chances(predicted.trait), over_nodes(plan, parameters, at, COUNT, lambda given: given.counts, -4)
+    if TRAIT in EFFECTS[plan.specification.person]:
+        chances = over_nodes(plan, parameters, at, TRAIT, lambda given: trait_chances(given.trait), -4)
+    return predicted._replace(states=chances * counts)  # the effects are independent
+
+
+def over_nodes(
+    plan: Blueprint, parameters: Mapping[str, Any], at: Points, effect: str, what: Callable[[Predictions], Any], axis: int
+) -> Any:
+    """The average over a person effect of something predicted, in which the ``axis`` holds the nodes of the effect."""
+    nodes, weights = node_rule(plan, effect)
+    values = what(at_nodes(plan, parameters, at, effect, nodes)[0])
+    return (values * weights.reshape(-1, *[1] * (-axis - 1))).sum(axis=axis)
+
+
+def node_rule(plan: Blueprint, effect: str) -> Rule:
+    """The quadrature rule of a person effect for the persons of a plan."""
+    assert plan.persons is not None
+    return rule(effect, plan.specification.person, plan.persons, plan.J)
+
+
+def at_nodes(
+    plan: Blueprint, parameters: Mapping[str, Any], at: Points, effect: str, nodes: np.ndarray
+) -> tuple[Predictions, Mapping[str, Any]]:
+    """Predictions for people whose effect is as many standard deviations as ``nodes`` (node,) say, with an axis for the nodes
+    after the parameters' leading dims; and the parameters with this axis.
+    """
+    sd = pt.as_tensor(parameters[f"{effect}_sd"])
+    shared = {name: pt.expand_dims(pt.as_tensor(value), sd.ndim) for name, value in parameters.items()} if sd.ndim else parameters
+    given = {**shared, effect: sd[..., None, None] * nodes[:, None]}
+    return predict_given(plan, given, at), given
+
+
+def predict_given(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predictions:
+    """What :func:`predict` says of people whose person effects are known: ``parameters`` hold them as ``person_count`` and
+    ``person_trait``, (..., cell) or (..., 1); they are 0 where they do not.
+    """
     parameters = plan.of_list(parameters)
     predictors = {
         name: formulas.linear_predictor(parameters, name, at.matrices[name])
@@ -57,7 +104,9 @@ def predict(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predi
     lapses = {name.removeprefix("lapse_"): value for name, value in predictors.items() if name.startswith("lapse_")}
     instruments = {name: value for name, value in predictors.items() if name != "trait" and not name.startswith("lapse_")}
     trait = _trait_predictor(plan, parameters, predictors["trait"], at.item)
-    return Predictions(state_probabilities(trait, pmf), eta, lapses, instruments)
+    if TRAIT in parameters:
+        trait = trait + parameters[TRAIT][..., None]
+    return Predictions(state_probabilities(trait, pmf), trait, pmf, eta, lapses, instruments)
 
 
 def row_probabilities(
@@ -91,8 +140,17 @@ def item_popularity(plan: Blueprint, parameters: Mapping[str, Any], predicted: P
     offsets = parameters["control_item"][..., None, None, :] if plan.J > 1 else 0.0
     logit = predicted.control[..., None] + offsets
     by_trait = predicted.states.sum(axis=-1)[..., None]
-    applies, not_so = ((pt.sigmoid(sign * logit) * by_trait).sum(axis=-2) for sign in (1, -1))
+    applies, not_so = ((_averaged_chance(plan, parameters, logit, sign) * by_trait).sum(axis=-2) for sign in (1, -1))
     return applies, not_so
+
+
+def _averaged_chance(plan: Blueprint, parameters: Mapping[str, Any], logit: Any, sign: int) -> Any:
+    """sigmoid(sign * logit), averaged over the person effect on the counts if there is one; parameters without leading dims."""
+    if plan.specification.person == "none":
+        return pt.sigmoid(sign * logit)
+    nodes, weights = node_rule(plan, COUNT)
+    moved = logit[..., None] + parameters[f"{COUNT}_sd"] * nodes
+    return (pt.sigmoid(sign * moved) * weights).sum(axis=-1)
 
 
 def parameter_names(plan: Blueprint) -> tuple[str, ...]:
@@ -103,6 +161,7 @@ def parameter_names(plan: Blueprint) -> tuple[str, ...]:
         names += [f"{own}_intercept"] * bound.intercept + [f"{own}_slope"] * bool(bound.names)
         names += [f"{own}_{term.name}" for term in bound.groups]
     names += [part.own(name) for part in plan.parts for name in _count_parameter_names(part)]
+    names += person_parameters(plan)
     return tuple(names + [name for instrument in plan.instruments for name in parameters_of(instrument)])
 
 
@@ -118,6 +177,11 @@ def _count_parameter_names(plan: Blueprint) -> list[str]:
     if dependence == "saturated" and plan.J > 1:
         names += [f"control_{term.name}_shape" for term in plan.designs["control"].groups]
     return names
+
+
+def person_parameters(plan: Blueprint) -> list[str]:
+    """Names of the standard deviations of person effects."""
+    return [f"{effect}_sd" for effect in EFFECTS[plan.specification.person]]
 
 
 def free_size(plan: Blueprint, name: str) -> int:
@@ -154,6 +218,8 @@ def _trait_predictor(plan: Blueprint, parameters: Mapping[str, Any], eta: Any, i
 def _control_predictor(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrices) -> Any:
     """Linear predictor of the counts, (..., cell, trait); the trait axis has length 1 without dependence."""
     eta = formulas.linear_predictor(parameters, "control", matrices)[..., None]
+    if COUNT in parameters:
+        eta = eta + parameters[COUNT][..., None]
     with_trait = np.array([0.0, 1.0])
     if "control_shift" in parameters:
         eta = eta + parameters["control_shift"][..., None, None] * with_trait

@@ -16,7 +16,9 @@ from scipy.special import expit, logsumexp
 from bayes_listexp.cells import ARMS, Incomplete
 from bayes_listexp.instrument import Rows
 from bayes_listexp.likelihood import SMALLEST, answer_probabilities, arm_slices, row_tables
-from bayes_listexp.prediction import parameter_names, points, predict, row_probabilities
+from bayes_listexp.panel import log_given_effects
+from bayes_listexp.persons import COUNT, TRAIT
+from bayes_listexp.prediction import node_rule, parameter_names, points, predict, row_probabilities
 from bayes_listexp.specification import Blueprint
 
 CHUNK_BYTES = 100e6
@@ -27,7 +29,8 @@ class Patterns(NamedTuple):
 
     Of a list alone they are the observed cell × arm × answer combinations; with instruments also what these observed.
     ``arm`` is a position in :data:`bayes_listexp.cells.ARMS`; arm and answer are -1 without an answer to the list. Respondents
-    who lack covariates that are modelled come last, with cell -1.
+    who lack covariates that are modelled come last, with cell -1. With person effects there is one pattern for each answer of
+    those of whom the same is known in all waves, whose number is ``person``; without, this is None.
     """
 
     cell: np.ndarray
@@ -35,11 +38,13 @@ class Patterns(NamedTuple):
     answer: np.ndarray
     n: np.ndarray
     observed: Mapping[str, np.ndarray]
+    person: np.ndarray | None = None
 
     def coords(self) -> dict[str, tuple[str, np.ndarray]]:
         """Coordinates for a dim ``pattern``."""
         arms = np.array([*ARMS, "none"], dtype=object)[self.arm]
         named = {name.removeprefix("_"): ("pattern", values) for name, values in self.observed.items()}
+        named |= {} if self.person is None else {"person": ("pattern", self.person)}
         return {"cell": ("pattern", self.cell), "arm": ("pattern", arms), "answer": ("pattern", self.answer), **named}
 
 
@@ -50,7 +55,7 @@ def patterns(plan: Blueprint) -> Patterns:
     each = [_patterns_of_list(part) for part in plan.parts]
     observed = {name: np.concatenate([own.observed[name] for own in each]) for name in each[0].observed}
     cell, arm, answer, n = (np.concatenate(field) for field in zip(*(own[:4] for own in each), strict=True))
-    return Patterns(cell, arm, answer, n, observed)
+    return Patterns(cell, arm, answer, n, observed, each[0].person)
 
 
 def _patterns_of_list(plan: Blueprint) -> Patterns:
@@ -77,6 +82,9 @@ def _among_all(plan: Blueprint, cell: np.ndarray) -> np.ndarray:
 
 def _placed_patterns(plan: Blueprint) -> Patterns:
     """The patterns of those whose cell is known."""
+    if plan.persons is not None and plan.specification.person != "none":
+        seen = plan.persons.seen
+        return Patterns(seen.cell, seen.arm, seen.answer, seen.n, seen.observed, plan.persons.entries[0])
     if plan.rows is not None:
         return Patterns(plan.rows.cell, plan.rows.arm, plan.rows.answer, plan.rows.n, plan.rows.observed)
     side_by_side = np.concatenate(list(plan.cells.answers.values()), axis=1)
@@ -92,13 +100,22 @@ def log_likelihood(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """Log-probability of what was observed of one respondent per pattern: dims (chain, draw, pattern).
 
     Respondents of a pattern have the same value, so with the patterns' frequencies this is the log-likelihood of every
-    respondent, as leave-one-out cross-validation needs it, at the size of the table and not of the sample.
+    respondent, as leave-one-out cross-validation needs it, at the size of the table and not of the sample. With person effects
+    it is that of all that a person said, dims (chain, draw, person).
     """
+    if plan.specification.person != "none":
+        return _by_draw(np.concatenate([log_p for log_p, _ in _by_person(plan, posterior)]), posterior, "person", {})
     return _of_patterns(plan, posterior, lambda log_p: np.logaddexp(log_p[..., 0], log_p[..., 1]))
 
 
 def trait_given_answer(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
-    """P(trait = 1 | all that was observed, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern)."""
+    """P(trait = 1 | all that was observed, cell) per observed pattern by Bayes' rule: dims (chain, draw, pattern).
+
+    With person effects what the same person said in other waves counts as well.
+    """
+    if plan.specification.person != "none":
+        blocks = [having for _, having in _by_person(plan, posterior)]
+        return _by_draw(np.concatenate(blocks), posterior, "pattern", patterns(plan).coords())
     return _of_patterns(plan, posterior, lambda log_p: expit(log_p[..., 1] - log_p[..., 0]))
 
 
@@ -128,6 +145,9 @@ def placement(plan: Blueprint) -> Placement:
 
 def place_probabilities(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """P(place | all that was observed) and P(place, trait = 1 | all that was observed), (some draws, place) each."""
+    if plan.specification.person != "none":
+        yield from ((np.ones_like(having), having) for _, having in _by_person(plan, posterior))
+        return
     numbers = sum(_row_numbers(part) for part in plan.parts)
     for lists in zip(*(_places_of_list(part, posterior, numbers) for part in plan.parts), strict=True):
         being, having = (np.concatenate(each, axis=1) for each in zip(*lists, strict=True))
@@ -151,8 +171,42 @@ def _places_of_list(plan: Blueprint, posterior: xr.Dataset, numbers: int) -> Ite
 
 def trait_given_list(plan: Blueprint, posterior: xr.Dataset) -> xr.DataArray:
     """P(trait = 1 | answer to the list, cell), other instruments left out though the parameters know them."""
-    alone = dataclasses.replace(plan, instruments=())
-    return _of_patterns(alone, posterior, lambda log_p: expit(log_p[..., 1] - log_p[..., 0]))
+    return trait_given_answer(dataclasses.replace(plan, instruments=()), posterior)
+
+
+def _by_person(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Log P(all that was observed) of each person, (some draws, person), and P(trait = 1 | it) at each of their answers, (some
+    draws, pattern): averaged over what the person's answers say of the person's effects.
+    """
+    persons = plan.persons
+    assert persons is not None
+    tables, at = row_tables(plan.tables, persons.rows, plan.J, plan.arms), points(plan, plan.cells.frame)
+    person, row = persons.entries
+    log_weights = np.zeros(0)
+
+    def make(parameters: Mapping[str, Any]) -> list[Any]:
+        nonlocal log_weights
+        log_p, log_weights = log_given_effects(plan, parameters, at, persons.rows, tables)
+        return [log_p]
+
+    size = node_rule(plan, COUNT).nodes.size * (1 if plan.specification.person == "count" else node_rule(plan, TRAIT).nodes.size)
+    for (log_p,) in evaluate(plan, posterior, make, size * (len(persons.rows.n) * (plan.J + 1) * 4 + len(row) * 3)):
+        said = np.logaddexp(log_p[..., 0], log_p[..., 1])
+        said = np.concatenate([said, np.zeros((*said.shape[:-1], 1))], axis=-1)[..., persons.row].sum(axis=-1) + log_weights[:, None]
+        total = logsumexp(said, axis=-2)
+        share = np.exp(said - total[:, None])
+        yield total, (share[..., person] * expit(log_p[..., 1] - log_p[..., 0])[..., row]).sum(axis=-2)
+
+
+def quadrature_error(plan: Blueprint, posterior: xr.Dataset) -> float:
+    """By how much the log-likelihood of all persons at the parameters' means would move with a rule for their effects twice as fine."""
+    assert plan.persons is not None
+    middle = posterior[list(parameter_names(plan))].mean(("chain", "draw")).expand_dims(chain=[0], draw=[0])
+    slots = plan.persons.row.shape[1]
+    as_if_longer = plan.persons._replace(row=np.pad(plan.persons.row, [(0, 0), (0, 3 * slots)], constant_values=-1))
+    rules = (plan, dataclasses.replace(plan, persons=as_if_longer))
+    coarse, fine = (log_likelihood(each, middle).to_numpy()[0, 0] @ plan.persons.n for each in rules)
+    return float(abs(fine - coarse))
 
 
 def replicated_answers(plan: Blueprint, parameters: xr.Dataset, *, draws: int, seed: int) -> xr.Dataset:
@@ -188,7 +242,8 @@ def observed_answers(plan: Blueprint) -> xr.Dataset:
     out = {part.tagged(f"answer_{arm}"): ((part.tagged("cell"), part.tagged(f"{arm}_answer")), table)
            for part in plan.parts for arm, table in part.cells.answers.items()}
     observed = patterns(plan)
-    return xr.Dataset({**out, "pattern_n": ("pattern", observed.n)}, coords=observed.coords())
+    persons = {} if plan.persons is None else {"person_n": ("persons", plan.persons.n)}
+    return xr.Dataset({**out, "pattern_n": ("pattern", observed.n), **persons}, coords=observed.coords())
 
 
 def answers_by_arm(observed: xr.Dataset, replicated: xr.Dataset, *, probability: float = 0.95) -> pd.DataFrame:

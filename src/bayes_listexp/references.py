@@ -21,6 +21,11 @@ BIBTEX = r"""@article{blair_imai_2012,
   {Rank-Normalization, Folding, and Localization: An Improved {R}-hat for Assessing Convergence of {MCMC}}, journal = {Bayesian
   Analysis}, year = {2021}, volume = {16}, number = {2}, pages = {667--718}}
 
+@article{lesaffre_spiessens_2001,
+  author = {Lesaffre, Emmanuel and Spiessens, Bart}, title = {On the Effect of the Number of Quadrature Points in a Logistic
+  Random-Effects Model: An Example}, journal = {Journal of the Royal Statistical Society: Series C}, year = {2001}, volume = {50},
+  number = {3}, pages = {325--335}}
+
 @article{park_gelman_bafumi_2004,
   author = {Park, David K. and Gelman, Andrew and Bafumi, Joseph}, title = {Bayesian Multilevel Estimation with
   Poststratification: State-Level Estimates from National Polls}, journal = {Political Analysis}, year = {2004}, volume = {12},

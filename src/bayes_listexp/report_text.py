@@ -66,7 +66,7 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"{lists_words(tree)} We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
         f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
-        f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}"
+        f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}{_person_words(tree)}"
         f"{structure_words(tree)}{sampling} {target} "
         f"{_change_words(tree)}"
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
@@ -116,6 +116,19 @@ def _weighting_words(tree: xr.DataTree) -> str:
             "Savitsky 2021). ")
 
 
+def _person_words(tree: xr.DataTree) -> str:
+    """How the answers of the same people hang together, for the methods paragraph; "" where they do not."""
+    person = stored.fact(tree, "specification").get("person", "none")
+    if person == "none":
+        return ""
+    both = "and an independent one on the logit of the trait " if person == "both" else ""
+    return (
+        f"The answers of one person in several waves hang together by a normal effect of the person on the linear predictor of the control "
+        f"counts {both}that lasts over the waves; it was integrated out by a trapezoidal rule (Lesaffre & Spiessens 2001 on the number of "
+        "nodes that this takes). Prevalences are averages over these effects, and cross-validation leaves out one person at a time. "
+    )
+
+
 def _frame_words(frame: PopulationFrame) -> str:
     """How the population frame was made and how its own uncertainty enters, for the methods paragraph; "" for exact counts."""
     raked = ("The frame was raked to known margins by iterative proportional fitting (Deming & Stephan 1940). "
@@ -138,6 +151,7 @@ def bibtex(tree: xr.DataTree) -> str:
         keys.append("park_gelman_bafumi_2004")
     if _several_waves(tree):
         keys += ["kitagawa_1955", *(["holt_smith_1979"] if "population" in tree.children else [])]
+    keys += ["lesaffre_spiessens_2001"] if _person_words(tree) else []
     keys += WEIGHTED if "weighting" in tree.children else []
     frame = stored.population_frame_of(tree)
     keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []
@@ -150,7 +164,8 @@ def model_words(tree: xr.DataTree) -> tuple[tuple[str, str], ...]:
     model = stored.fact(tree, "specification")
     counts = f"The control counts follow {COUNTS[model['counts']].rstrip(',')}, {DEPENDENCE[model['dependence']]}."
     response = RESPONSES.get(model["response"], "Respondents follow reporting rules supplied by the analyst.")
-    return (("List", f"{counts} {response}"), *instrument_text.parts(tree))
+    persons = (("Persons", _person_words(tree).strip()),) if _person_words(tree) else ()
+    return (("List", f"{counts} {response}"), *persons, *instrument_text.parts(tree))
 
 
 def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pytensor.graph.replace import vectorize_graph
 from scipy.stats import norm
 
 from bayes_listexp import estimates, stored
+from bayes_listexp.comparison import left_out
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import Population
 from bayes_listexp.instruments.direct import DirectQuestion
@@ -37,6 +38,8 @@ TAIL = 0.1
 NORMAL_WIDTH = float(norm.ppf(1 - TAIL) - norm.ppf(TAIL))
 
 NAMED = {
+    "person_count_sd": "how much people differ in their control counts beyond their covariates",
+    "person_trait_sd": "how much people differ in the trait beyond their covariates",
     "control_shift": "the difference in control counts between those with and without the trait",
     "control_shift_slope": "the difference between those with and without the trait in the effect on control counts of",
     "control_shift_slope_sd": "the size of the differences in effects on control counts between those with and without the trait",
@@ -118,9 +121,11 @@ def power_scaling(
     _need_posterior(tree)
     found = _prevalences(tree, [by] if isinstance(by, str) else list(by), population) | dict(quantities or {})
     weighted = "weighting" in tree.children
-    n = (tree["weighting"]["pattern_weight"] if weighted else tree["observed_data"]["pattern_n"]).to_numpy()
-    by_pattern = tree["log_likelihood"]["answer_given"].transpose("chain", "draw", "pattern")
-    likelihood = xr.DataArray(by_pattern.to_numpy() @ n, dims=("chain", "draw"))
+    given, n = left_out(tree)
+    if weighted:
+        given = tree["log_likelihood"]["answer_given"].transpose("chain", "draw", "pattern")
+        n = tree["weighting"]["pattern_weight"].to_numpy()
+    likelihood = xr.DataArray(given.to_numpy() @ n, dims=("chain", "draw"))
     values = np.stack([draws.transpose("chain", "draw").to_numpy() for draws in found.values()], axis=-1)
     data = xr.DataTree.from_dict({
         "posterior": xr.Dataset({"quantity": (("chain", "draw", "of"), values)}),

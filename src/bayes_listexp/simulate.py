@@ -23,7 +23,8 @@ from bayes_listexp.instrument import Rows, choose
 from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
 from bayes_listexp.lists import rows_of
 from bayes_listexp.model import build_model
-from bayes_listexp.prediction import parameter_names, points, predict
+from bayes_listexp.persons import EFFECTS, draw_effects
+from bayes_listexp.prediction import parameter_names, points, predict, predict_given
 from bayes_listexp.published.table import PublishedTable
 from bayes_listexp.specification import GROUP_PARTS, Blueprint, Specification, blueprint
 
@@ -104,7 +105,7 @@ def draw_study(
     ``study`` gives the design: covariates, arms, who is asked what; its answers are not used, but for what instruments are
     bound by (levels and scales). ``parameters`` are the model's by their names in a fitted tree, those of linear predictors
     on their scale (intercept of the average respondent); what is not given is drawn from its prior. So one call serves
-    recovery studies, simulation-based calibration and planning.
+    recovery studies, simulation-based calibration and planning. With person effects each person has one draw of them for all waves.
 
     Raises
     ------
@@ -140,7 +141,8 @@ def draw_studies(
     lists = [_of_list(part, values, rows, len(plan.cells.frame)) for part in plan.parts]
     for i in range(number):
         own, rng = {name: value[i] for name, value in values.items()}, np.random.default_rng([seed, i])
-        yield _drawn(template, [(one.whom, _said(one, one.says(own), rng)) for one in lists], own)
+        effects = draw_effects(specification.person, table, own, rng)
+        yield _drawn(template, [(one.whom, _said(one, one.says(own | effects), rng)) for one in lists], own)
 
 
 class People(NamedTuple):
@@ -222,21 +224,25 @@ def _hyperparameters(plan: Blueprint, given: Mapping[str, Any]) -> list[str]:
 
 
 def _people(plan: Blueprint, values: Mapping[str, np.ndarray], rows: Rows) -> Callable[[Mapping[str, np.ndarray]], People]:
-    """A compiled function from parameters to what they say of each person."""
-    at = points(plan, plan.cells.frame)
+    """A compiled function from parameters, and effects of each person where there are any, to what they say of each person."""
+    effects = EFFECTS[plan.specification.person]
+    at = points(plan, plan.cells.frame.iloc[rows.cell].reset_index(drop=True) if effects else plan.cells.frame)
+    where = np.arange(len(rows.cell)) if effects else rows.cell
     inputs = {name: pt.tensor(name, dtype="float64", shape=value.shape[1:]) for name, value in values.items()}
-    predicted = predict(plan, inputs, at)
-    predictors = {name: pt.take(value, rows.cell, axis=-1) for name, value in predicted.instruments.items()}
+    inputs |= {effect: pt.vector(effect, dtype="float64") for effect in effects}
+    predicted = predict_given(plan, inputs, at)
+    predictors = {name: pt.take(value, where, axis=-1) for name, value in predicted.instruments.items()}
     told = [i.distribution(rows, predictors, inputs, plan.J) for i in plan.instruments]
     flat = [pt.as_tensor(value) for each in told for value in each.values()]
-    outputs = [predicted.states, *(pt.sigmoid(logit) for logit in predicted.lapses.values()), *flat]
+    everybody = predict(plan, {name: value for name, value in inputs.items() if name not in effects}, at).states[:, 1].sum(axis=-1)
+    outputs = [predicted.states, everybody, *(pt.sigmoid(logit) for logit in predicted.lapses.values()), *flat]
     compiled = pytensor.function(list(inputs.values()), outputs, mode="FAST_COMPILE", on_unused_input="ignore")
 
     def say(own: Mapping[str, np.ndarray]) -> People:
-        by_cell, *rest = compiled(*(own[name] for name in inputs))
-        lapses = {name: rest.pop(0)[rows.cell] for name in predicted.lapses}
+        states, prevalence, *rest = compiled(*(own[name] for name in inputs))
+        lapses = {name: rest.pop(0)[where] for name in predicted.lapses}
         distributions = [{name: rest.pop(0) for name in each} for each in told]
-        return People(by_cell[rows.cell], by_cell[rows.cell, 1].sum(axis=-1), lapses, distributions)
+        return People(states[where], prevalence[where], lapses, distributions)
 
     return say
 

@@ -69,6 +69,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "counts": (str,),
             "dependence": (str,),
             "weighting": (str,),
+            "person": (str,),
             "lapses": (dict,),
             "instruments": (dict,),
             "neighbours": (dict,),

@@ -22,6 +22,7 @@ from bayes_listexp.instruments import settled
 from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
 from bayes_listexp.lists import OwnList, cells_of, own_formula, rows_of, weights_of
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
+from bayes_listexp.persons import EFFECTS, SD_PRIOR, Persons, are_needed, persons_of, refuse_persons
 from bayes_listexp.population import check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.refusals import refuse_combinations
@@ -62,6 +63,9 @@ class Specification:
         weights sum to the number of respondents (of each wave), and the draws are given the spread that the sampling design calls
         for (Savitsky & Toth 2016; Williams & Savitsky 2021). Where the weighting variables are in the formulas and a population
         frame is given, "none" with poststratification is the more precise way.
+    person : how answers of the same people in several waves hang together (the study needs ``ids``; see :mod:`bayes_listexp.persons`):
+        "none" (not at all), "count" (a normal effect of the person on the linear predictor of the control counts, with sd
+        ``person_count_sd``), "both" (and an independent one on the logit of the trait, ``person_trait_sd``).
     """
 
     trait: str = "1"
@@ -77,6 +81,7 @@ class Specification:
     times: Mapping[str, Any] = field(default_factory=dict)
     centred: Mapping[str, bool] = field(default_factory=dict)
     weighting: Literal["none", "pseudo"] = "none"
+    person: Literal["none", "count", "both"] = "none"
 
     @property
     def relations(self) -> Relations:
@@ -90,7 +95,7 @@ class Blueprint:
 
     ``rows`` are the distinct observations of a study with instruments, None for a list alone, whose cells are all it needs.
     ``relative_weights`` say by how much each of the observed counts is multiplied in the likelihood, by arm (cell, answer) or,
-    with instruments, as ``observed`` (pattern,); empty without weighting.
+    with instruments, as ``observed`` (pattern,); empty without weighting. ``persons`` are people by all their answers, if needed.
 
     Where respondents were shown different control lists (``version`` is the column), ``lists`` says what each list has of its
     own, J and tables are those of the longest, cells and rows hold the respondents of all, and there is a design of the control
@@ -154,6 +159,7 @@ class Blueprint:
             label=one.label,
             within=np.flatnonzero(here),
         )
+    persons: Persons | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -249,6 +255,7 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         relative_weights(study, columns, cells, bool(instruments)) if resolved.weighting == "pseudo" else {},
         study.version,
         lists,
+        persons=persons_of(study, columns, bool(instruments)) if are_needed(study, resolved.person, cells) else None,
     )
 
 
@@ -315,6 +322,7 @@ def _resolve(
             f"it has: {', '.join(lapses) or 'none'}."
         )
     refuse_combinations(study, specification.counts, specification.dependence, instruments, specification.margins)
+    refuse_persons(study, specification.person, specification.dependence, specification.weighting)
     control = specification.trait if specification.control is None else specification.control
     if study.item is not None and syntax.has_variable(control, study.item):
         if specification.control is not None:
@@ -384,6 +392,7 @@ def _priors(
     texts: Mapping[str, str],
 ) -> dict[str, Prior]:
     more = {f"lapse_{name}": lapse.prior for name, lapse in lapses.items()}
+    more |= {f"{effect}_sd": SD_PRIOR for effect in EFFECTS[specification.person]}
     for instrument in instruments:
         more |= instrument.priors() | {name: p.prior for name, p in parameters_of(instrument).items()}
     if specification.priors != "flat":

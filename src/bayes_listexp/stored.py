@@ -23,6 +23,7 @@ from bayes_listexp.instruments import made
 from bayes_listexp.likelihood import ReportTables
 from bayes_listexp.lists import OwnList
 from bayes_listexp.margins import Margin
+from bayes_listexp.persons import Persons
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.priors import parse_prior
 from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas, with_known_waves
@@ -46,6 +47,8 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
     described |= {"neighbours": dict(specification.neighbours), "times": dict(specification.times), "centred": dict(specification.centred)}
     if specification.weighting != "none":
         described["weighting"] = specification.weighting
+    if specification.person != "none":
+        described["person"] = specification.person
     if specification.margins:
         described["margins"] = [_described_margin(m) for m in specification.margins]
     facts = {
@@ -93,7 +96,7 @@ def fact(tree: xr.DataTree, name: str) -> Any:
 
 
 def groups(plan: Blueprint, population: PopulationFrame | None) -> dict[str, xr.Dataset]:
-    """The groups ``cells`` and ``report_tables``, and where there are such, ``rows``, ``incomplete`` and ``population``."""
+    """The groups ``cells`` and ``report_tables``, and where there are such, ``rows``, ``incomplete``, ``persons`` and ``population``."""
     cells = _frame_dataset(plan.cells.frame, "cell")
     for arm, answers in plan.cells.answers.items():
         cells[f"n_{arm}"] = (("cell", f"{arm}_answer"), answers)
@@ -105,6 +108,9 @@ def groups(plan: Blueprint, population: PopulationFrame | None) -> dict[str, xr.
         out["rows"] = _rows_dataset(plan.rows, "pattern")
     if plan.cells.incomplete is not None:
         out["incomplete"] = _incomplete_dataset(plan.cells.incomplete)
+    if plan.persons is not None:
+        own = {"person_row": (("person", "slot"), plan.persons.row), "person_n": ("person", plan.persons.n)}
+        out["persons"] = _rows_dataset(plan.persons.rows, "row").assign(own)
     return out if population is None else out | {"population": _population_dataset(population)}
 
 
@@ -166,7 +172,16 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
         item=item,
         version=version,
         lists=lists,
+        persons=persons_in(tree),
     )
+
+
+def persons_in(tree: xr.DataTree) -> Persons | None:
+    """The respondents of a fitted tree by all their answers, where people answer in several waves or have effects; or None."""
+    if "persons" not in tree.children:
+        return None
+    stored = tree["persons"].to_dataset()
+    return Persons(_dataset_rows(stored), stored["person_row"].to_numpy(), stored["person_n"].to_numpy())
 
 
 def _rows(tree: xr.DataTree) -> Rows | None:

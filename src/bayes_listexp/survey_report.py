@@ -13,14 +13,17 @@ from bayes_listexp import estimates, figures, predictive, report_text, stored
 from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
-from bayes_listexp.comparison import compare, loo
+from bayes_listexp.comparison import compare, left_out, loo
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
+from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
+from bayes_listexp.persons import are_followed
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
 from bayes_listexp.sensitivity import contraction, power_scaling
 from bayes_listexp.survey_changes import change_section, course_section, in_words
+from bayes_listexp.survey_design import PERSON
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_pooling import pooling_section
@@ -70,6 +73,7 @@ def _data(survey: Survey) -> Section:
         ("Control items (J)", ", ".join(f"{J} in list version {label}" for label, J in study.lists.items()) or str(study.J)),
         ("Sensitive item", study.sensitive_item),
         ("Waves", ", ".join(w if w in study.interviewed else f"{w} (known from elsewhere)" for w in study.waves) or "one"),
+        *_same_people(study),
         *weight_facts(survey),
         ("Cells (distinct covariate rows)", f"{len(cells.frame):,}"),
     ]
@@ -92,6 +96,14 @@ def _data(survey: Survey) -> Section:
             Warn("These data are simulated. They show what such a survey could say; they are no evidence on opinion."),
         )
     return Section("data", "Data", lead, tuple(blocks))
+
+
+def _same_people(study: ListExperiment) -> list[tuple[str, str]]:
+    """How many people answered in several waves, for the facts on the data."""
+    if not are_followed(study):
+        return []
+    answers = study.table[PERSON].value_counts()
+    return [("People asked in several waves", f"{int((answers > 1).sum()):,} of {len(answers):,}")]
 
 
 def _sizes(cells: Cells) -> tuple[dict[str, int], int]:
@@ -127,7 +139,8 @@ def _beside_the_list(survey: Survey, kept: pd.DataFrame) -> list[tuple[str, str]
 
 
 def _design(survey: Survey) -> Section:
-    checks = design_checks(survey.study, [c for c in survey.by if c in survey.study.covariates])
+    person = stored.blueprint_of(survey.tree).specification.person
+    checks = design_checks(survey.study, [c for c in survey.by if c in survey.study.covariates], person=person)
     return Section(
         "design",
         "Checks of the design",
@@ -143,11 +156,12 @@ def _model(survey: Survey) -> Section:
     counts = counts[counts.groupby("arm")["n"].transform("sum") > 0]
     versions = list(dict.fromkeys(counts["version"])) if "version" in counts else [""]
     result = loo(tree)
+    whom = "Respondents" if stored.persons_in(tree) is None else "Persons"
     facts = Facts(
         (
             ("LOO: expected log predictive density", f"{_number(result.elpd)} (s.e. {result.se:.1f})"),
             ("Effective number of parameters", f"{result.p:.1f}"),
-            ("Respondents with a high Pareto k", f"{_bad_k(tree, result):,} of {result.n_data_points:,}"),
+            (f"{whom} with a high Pareto k", f"{_bad_k(tree, result):,} of {result.n_data_points:,}"),
         )
     )
     blocks: tuple[Block, ...] = (
@@ -222,7 +236,7 @@ def _number(value: float) -> str:
 
 
 def _bad_k(tree: xr.DataTree, result: Any) -> int:
-    return int(tree["observed_data"]["pattern_n"].to_numpy()[result.pareto_k.to_numpy() > result.good_k].sum())
+    return int(left_out(tree)[1][result.pareto_k.to_numpy() > result.good_k].sum())
 
 
 def _replicated(replicated: xr.Dataset) -> xr.DataArray:

@@ -287,7 +287,7 @@ def fit_checks(tree: xr.DataTree) -> list[Check]:
     """Checks of a fitted tree: convergence of NUTS, answers against their prediction, and with outcomes who defines the classes."""
     checks = convergence(tree) if "sample_stats" in tree.children else [_not_sampled()]
     checks += [answers_predicted(tree)] if "posterior_predictive" in tree.children else []
-    if "posterior" in tree.children and stored.blueprint_of(tree).specification.person != "none":
+    if {"posterior", "cells"} <= set(tree.children) and stored.blueprint_of(tree).specification.person != "none":
         checks.append(person_effects(tree))
     return [*checks, *classes(tree)] if {"posterior", "rows"} <= set(tree.children) else checks
 

@@ -26,6 +26,7 @@ from bayes_listexp import (
     loo,
     prevalence,
     realised_prevalence,
+    render_report,
     report_text,
     stored,
     trait_probability,
@@ -41,6 +42,8 @@ from bayes_listexp.simulate import draw_study
 from bayes_listexp.spec import fit_arguments, read_spec
 from bayes_listexp.spec import study_of as study_of_spec
 from bayes_listexp.specification import blueprint
+from bayes_listexp.survey_report import survey_report
+from bayes_listexp.survey_results import Survey
 from combinations import direct
 
 J = 3
@@ -310,6 +313,11 @@ def test_reports_say_how_answers_hang_together(trees):
         assert ("logit of the trait that lasts" in words) == (person == "both")
         assert ("person effects" in checks) == (person != "none")
         assert person == "none" or checks["person effects"].passed
+    answers = people()["id"].value_counts()
+    page = render_report(survey_report(Survey(study_of(people()), trees["both"], "Title", by=["sex"])))
+    assert f"{(answers > 1).sum()} of {len(answers)}" in page
+    assert "Persons with a high Pareto k" in page
+    assert "how much people differ in the trait" in page or "person_trait_sd" in page
     wild = trees["count"]["posterior"].to_dataset()
     error = quadrature_error(stored.blueprint_of(trees["count"]), wild.assign(person_count_sd=wild["person_count_sd"] * 10))
     assert error > QUADRATURE_LIMIT

@@ -150,8 +150,8 @@ def rule(effect: str, person: str, persons: Persons, J: int) -> Rule:
     Where a person's answers leave a narrow range for the effect, nodes must be close together. In units of its sd s this range is
     about 1 / sqrt(1 + s^2 I) wide; T lists of J items hold information I of up to T J / 4 on the effect on the count, and less on that
     on the trait. A trapezoidal rule then is far more exact than a Gauss-Hermite rule of the same size, whose nodes are
-    sparse where the large effects are. With sds of up to 1.5 and 2 to 6 waves of 4 items, a person's log-likelihood is exact to
-    about 1e-6 on average ("both": 1e-4).
+    sparse where the large effects are. With sds of up to 1.5 a person's log-likelihood is exact to about
+    1e-7 on average ("both": 2e-5); docs/panel.md has a table.
     """
     waves = persons.row.shape[1]
     information = (waves * J / 4 if effect == COUNT else waves) + 0.7

@@ -38,9 +38,10 @@ from pytensor.graph.replace import vectorize_graph
 from scipy.special import bdtr
 
 from bayes_listexp import ListExperiment, Specification
-from bayes_listexp.likelihood import answer_log_likelihood, answer_probabilities, arm_slices
+from bayes_listexp.likelihood import answer_log_likelihood, answer_probabilities
 from bayes_listexp.model import build_model
 from bayes_listexp.prediction import points, predict
+from bayes_listexp.reporting import arm_slices
 from bayes_listexp.sampling import Density, Sampler, compile_density, sample_nuts
 from bayes_listexp.simulate import Drawn, draw_studies
 from bayes_listexp.specification import Blueprint, blueprint

@@ -43,7 +43,7 @@ from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
 
 from bayes_listexp import ListExperiment, Specification, formulas
-from bayes_listexp.control_counts import shape_basis
+from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Density, Sampler, compile_density, find_mode, sample_nuts
 from bayes_listexp.simulated_nation import borders, nation, population

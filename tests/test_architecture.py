@@ -37,6 +37,8 @@ ROOMS = [
     "design_based",
     "bounds",
     "responses",
+    "reporting",
+    "count_shapes",
     "control_counts",
     "likelihood",
     "margins",

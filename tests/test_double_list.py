@@ -21,7 +21,8 @@ from bayes_listexp import (
     prevalence,
     responses,
 )
-from bayes_listexp.control_counts import FAMILIES, shape_basis
+from bayes_listexp.control_counts import FAMILIES
+from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Rows
 from bayes_listexp.instruments import described, made

@@ -7,17 +7,12 @@ import pytest
 
 import oracle
 from bayes_listexp import responses
-from bayes_listexp.control_counts import FAMILIES, log_choose, shape_basis
+from bayes_listexp.control_counts import FAMILIES
+from bayes_listexp.count_shapes import log_choose, shape_basis
 from bayes_listexp.errors import InputError
-from bayes_listexp.likelihood import (
-    answer_log_likelihood,
-    answer_probabilities,
-    arm_slices,
-    report_tables,
-    rule_table,
-    state_probabilities,
-)
+from bayes_listexp.likelihood import answer_log_likelihood, answer_probabilities, state_probabilities
 from bayes_listexp.priors import Prior
+from bayes_listexp.reporting import arm_slices, report_tables, rule_table
 from bayes_listexp.responses import Lapse, truthful_rule
 from bayes_listexp.simulate import draw_answers
 

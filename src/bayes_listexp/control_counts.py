@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
-from scipy.linalg import helmert
 
+from bayes_listexp.count_shapes import log_choose
 from bayes_listexp.errors import InputError
 
 
@@ -23,27 +22,6 @@ class Family(NamedTuple):
 
     pmf: Callable[[Any, Any, int], Any]
     parameter: str | None
-
-
-def log_choose(J: int) -> np.ndarray:
-    """Logarithm of the binomial coefficients C(J, 0..J), shape (count,)."""
-    return np.log([comb(J, k) for k in range(J + 1)])
-
-
-def shape_basis(control_counts: np.ndarray) -> np.ndarray:
-    """Directions in which log-pmfs differ beyond a constant and a tilt, shape (shape, count), J - 1 of them.
-
-    They are polynomials in the count, of length 1, orthogonal to the constant (which a pmf does not have), to 0..J (which
-    is the linear predictor's) and to each other under the observed shares of ``control_counts`` (count,), the respondents by
-    answer in the control arm, with one more respondent at every answer. A shape of 0 is the binomial, a full set of shapes is
-    any pmf at all, and the information matrix of intercept and shape is nearly diagonal, however rare an answer is.
-    """
-    J = len(control_counts) - 1
-    weights = (control_counts + 1) / (control_counts.sum() + J + 1)
-    powers = np.vander(np.linspace(-1, 1, J + 1), J + 1, increasing=True)
-    directions, _ = np.linalg.qr(np.sqrt(weights)[:, None] * powers)
-    directions = directions / np.sqrt(weights)[:, None]
-    return (directions / np.linalg.norm(directions, axis=0) * np.sign(directions[-1])).T[2:]
 
 
 def _tilted(eta: Any, log_weights: Any, J: int) -> Any:
@@ -102,11 +80,6 @@ def poisson_binomial(eta: Any, parameter: Any, J: int) -> Any:
         edge = pt.zeros_like(eta)[..., None]
         pmf = pt.concatenate([pmf * none, edge], axis=-1) + pt.concatenate([edge, pmf * one], axis=-1)
     return pmf
-
-
-def item_basis(J: int) -> np.ndarray:
-    """Orthonormal directions in which J item logits differ from their mean, shape (J - 1, item)."""
-    return helmert(J)
 
 
 def ordered_items(gaps: Any, J: int) -> Any:

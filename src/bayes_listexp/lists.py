@@ -12,7 +12,7 @@ from formulae.terms.variable import Variable
 from bayes_listexp import syntax
 from bayes_listexp.cells import ARMS, Cells, Incomplete
 from bayes_listexp.instrument import Rows
-from bayes_listexp.likelihood import ReportTables
+from bayes_listexp.reporting import ReportTables
 from bayes_listexp.structures import CORRELATED, EXCHANGEABLE
 from bayes_listexp.versions import tag
 

@@ -12,7 +12,8 @@ import pytensor.tensor as pt
 
 from bayes_listexp import formulas, priors
 from bayes_listexp.cells import Incomplete
-from bayes_listexp.control_counts import item_basis, ordered_items
+from bayes_listexp.control_counts import ordered_items
+from bayes_listexp.count_shapes import item_basis
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, Matrices
 from bayes_listexp.group_effects import dim, group_effects, information
@@ -22,7 +23,6 @@ from bayes_listexp.likelihood import (
     RowTables,
     answer_log_likelihood,
     answer_probabilities,
-    arm_slices,
     log_sum_exp,
     row_tables,
 )
@@ -42,6 +42,7 @@ from bayes_listexp.prediction import (
     row_probabilities,
 )
 from bayes_listexp.priors import Prior
+from bayes_listexp.reporting import arm_slices
 from bayes_listexp.specification import Blueprint, plain, prior_key
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytensor.tensor as pt
 
 from bayes_listexp import formulas
-from bayes_listexp.control_counts import shape_basis
+from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.formulas import Matrices
 from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import RowTables, log_sum_exp, row_log_probabilities, state_probabilities, trait_chances

@@ -15,10 +15,11 @@ from scipy.special import expit, logsumexp
 
 from bayes_listexp.cells import ARMS, Incomplete
 from bayes_listexp.instrument import Rows
-from bayes_listexp.likelihood import SMALLEST, answer_probabilities, arm_slices, row_tables
+from bayes_listexp.likelihood import SMALLEST, answer_probabilities, row_tables
 from bayes_listexp.panel import log_given_effects
 from bayes_listexp.persons import COUNT, TRAIT
 from bayes_listexp.prediction import node_rule, parameter_names, points, predict, row_probabilities
+from bayes_listexp.reporting import arm_slices
 from bayes_listexp.specification import Blueprint
 
 CHUNK_BYTES = 100e6

@@ -20,12 +20,13 @@ from bayes_listexp.cells import ARMS, arm_of, by_columns
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import Rows, choose
-from bayes_listexp.likelihood import arm_slices, report_tables, reported, reported_by
+from bayes_listexp.likelihood import reported, reported_by
 from bayes_listexp.lists import rows_of
 from bayes_listexp.model import build_model
 from bayes_listexp.persons import EFFECTS, draw_effects
 from bayes_listexp.prediction import parameter_names, points, predict, predict_given
 from bayes_listexp.published.table import PublishedTable
+from bayes_listexp.reporting import arm_slices, report_tables
 from bayes_listexp.specification import GROUP_PARTS, Blueprint, Specification, blueprint
 
 WAVES = ("2022-09", "2022-11")

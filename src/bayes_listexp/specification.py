@@ -19,13 +19,14 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.formulas import Design, GroupTerm
 from bayes_listexp.instrument import Instrument, Rows, parameters_of, possible_traits
 from bayes_listexp.instruments import settled
-from bayes_listexp.likelihood import ReportTables, possible_rows, report_tables, row_tables
+from bayes_listexp.likelihood import possible_rows, row_tables
 from bayes_listexp.lists import OwnList, cells_of, own_formula, rows_of, weights_of
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
 from bayes_listexp.persons import EFFECTS, SD_PRIOR, Persons, are_needed, persons_of, refuse_persons
 from bayes_listexp.population import check_levels, with_levels_of
 from bayes_listexp.priors import Prior
 from bayes_listexp.refusals import refuse_combinations
+from bayes_listexp.reporting import ReportTables, report_tables
 from bayes_listexp.responses import Lapse
 from bayes_listexp.structures import Relations, read_neighbours, read_times
 from bayes_listexp.weighting import WEIGHTINGS, relative_weights
@@ -335,7 +336,7 @@ def _resolve(
     trait = specification.trait
     if study.item is not None and not syntax.has_variable(trait, study.item):
         trait = f"{trait} + (1|{study.item})"
-    with_wave = [_with_wave(text, study) for text in (trait, control)]
+    with_wave = [syntax.with_wave(text, study.wave, study.waves) for text in (trait, control)]
     resolved = dataclasses.replace(
         specification,
         trait=with_wave[0],
@@ -360,14 +361,6 @@ def _check_relations(study: ListExperiment, specification: Specification, texts:
         if name not in terms or not isinstance(value, bool):
             known = ", ".join(terms) or "there are none"
             raise InputError(f"centred: '{name}' = {value!r}: say true or false of one of the group effects: {known}.")
-
-
-def _with_wave(text: str, study: ListExperiment) -> str:
-    if study.wave is None or len(study.waves) < 2 or syntax.has_common_variable(text, study.wave):
-        return text
-    if syntax.has_group_intercept(text, study.wave):
-        return text
-    return f"{text} + " + (study.wave if study.wave.isidentifier() else f"`{study.wave}`")
 
 
 def _drop_empty_levels(frame: pd.DataFrame, population: pd.DataFrame | None, wave: str | None) -> pd.DataFrame:

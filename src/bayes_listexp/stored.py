@@ -20,12 +20,12 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import Rows
 from bayes_listexp.instruments import described as plain
 from bayes_listexp.instruments import made
-from bayes_listexp.likelihood import ReportTables
 from bayes_listexp.lists import OwnList
 from bayes_listexp.margins import Margin
 from bayes_listexp.persons import Persons
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.priors import parse_prior
+from bayes_listexp.reporting import ReportTables
 from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas, with_known_waves
 from bayes_listexp.versions import tag
 

@@ -65,6 +65,13 @@ def has_variable(formula: str, name: str) -> bool:
     return name in parse(formula).var_names
 
 
+def with_wave(formula: str, wave: str | None, waves: Sequence[str]) -> str:
+    """The formula with the wave among its terms: waves always differ. One that has it, or a study of one wave, needs no other."""
+    if wave is None or len(waves) < 2 or has_common_variable(formula, wave) or has_group_intercept(formula, wave):
+        return formula
+    return f"{formula} + " + (wave if wave.isidentifier() else f"`{wave}`")
+
+
 def has_groups(formula: str) -> bool:
     """Whether a formula has group-specific effects."""
     return bool(parse(formula).group_terms)

@@ -19,11 +19,13 @@ from scipy.special import expit
 
 from bayes_listexp import priors, responses
 from bayes_listexp.columns import read_answers, read_arms, rows_where
-from bayes_listexp.control_counts import family, ordered_items, shape_basis
+from bayes_listexp.control_counts import family, ordered_items
+from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Parameter, Rows, choose, setting
-from bayes_listexp.likelihood import SMALLEST, ReportTables, arm_slices, report_tables, reported, reported_by, tables_at
+from bayes_listexp.likelihood import SMALLEST, reported, reported_by, tables_at
 from bayes_listexp.priors import Prior
+from bayes_listexp.reporting import ReportTables, arm_slices, report_tables
 
 DEPENDENCES = ("none", "shift")
 SHAPE_OF = {"control_shape": "shape", "control_item": "item_gap", "control_overdispersion": "overdispersion",

@@ -35,6 +35,8 @@ ROOMS = [
     "weighting",
     "linearisation",
     "design_based",
+    "standardised",
+    "double_lists",
     "bounds",
     "responses",
     "reporting",

@@ -22,7 +22,7 @@ from bayes_listexp.changes import (
     ranks,
     wave_dates,
 )
-from bayes_listexp.design_based import change_in_means, difference_in_means, poststratified_change, poststratified_means
+from bayes_listexp.design_based import change_in_means, difference_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import change, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -30,6 +30,7 @@ from bayes_listexp.figures import Printed
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownPrevalence
 from bayes_listexp.report_text import bibtex, methods_paragraph
+from bayes_listexp.standardised import poststratified_change, poststratified_means
 from bayes_listexp.survey_changes import change_section, course_section
 from bayes_listexp.survey_results import Survey
 

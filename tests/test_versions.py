@@ -12,7 +12,8 @@ from bayes_listexp import estimates, predictive, stored
 from bayes_listexp.bounds import refusal_bounds
 from bayes_listexp.checks import design_checks, fit_checks
 from bayes_listexp.comparison import compare, loo
-from bayes_listexp.design_based import change_in_means, difference_in_means, double_list
+from bayes_listexp.design_based import change_in_means, difference_in_means
+from bayes_listexp.double_lists import double_list
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit

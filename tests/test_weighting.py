@@ -11,7 +11,8 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 
 from bayes_listexp.curvature import correct, correction, prior_gradient, prior_precision, scores_at
-from bayes_listexp.design_based import change_in_means, difference_in_means, double_list
+from bayes_listexp.design_based import change_in_means, difference_in_means
+from bayes_listexp.double_lists import double_list
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import prevalence
 from bayes_listexp.experiment import ListExperiment

@@ -1,9 +1,8 @@
-"""Estimators without a model: the difference in means, by group, between waves, and of two lists on the same people."""
+"""The difference in means, by group and between waves: what a list experiment says without a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +10,10 @@ from scipy.stats import norm
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.linearisation import Estimator, by_design, half_width, interval, is_designed, weights_of
-from bayes_listexp.population import COUNT, PopulationFrame, as_frame, check_levels
-from bayes_listexp.versions import refuse_mixed
+from bayes_listexp.linearisation import Estimator, by_design, interval, is_designed, weights_of
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
 CHANGE_COLUMNS = ["estimate", "se", "lower", "upper", "z"]
-LEFT_OUT = ["left_out", "share_left_out"]
-DOUBLE_COLUMNS = ["of", "estimate", "se", "lower", "upper", "weight", "n", "z", "p"]
 
 
 def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), weighted: bool = False,
@@ -42,12 +37,12 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     ------
     InputError : an unknown or repeated column, or weights asked for and none given.
     """
-    by, table = _table(study, by, weighted)
+    by, table = respondents(study, by, weighted)
     table = table[table["_answer"] >= 0]
-    table = _control_of_every_item(table, study.item) if study.item in by else table
+    table = for_each_item(table, study.item) if study.item in by else table
     groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
     one = _one_by_design if is_designed(study, weighted) else _one
-    rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, _comparable(study, group), weighted, probability)]
+    rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, comparable(study, group), weighted, probability)]
             for key, group in groups]
     return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
 
@@ -64,7 +59,7 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     InputError : the study has no waves, or not these.
     """
     by = [by] if isinstance(by, str) else list(by)
-    wave = _check_waves(study, first, second)
+    wave = check_waves(study, first, second)
     if is_designed(study, weighted):
         return _change_by_design(study, (first, second), by, weighted, probability)
     table = difference_in_means(study, by=[wave, *by], weighted=weighted, probability=probability)
@@ -78,126 +73,7 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     return out.reset_index() if by else out.reset_index(drop=True)
 
 
-def poststratified_means(
-    study: ListExperiment,
-    *,
-    cells: str | Sequence[str],
-    by: str | Sequence[str] = (),
-    population: pd.DataFrame | PopulationFrame | None = None,
-    weighted: bool = False,
-    probability: float = 0.95,
-) -> pd.DataFrame:
-    """Differences in means of cell groups, averaged with the population's numbers of people: one row per group of ``by``.
-
-    With shares W_c of the population and differences in means d_c of variance v_c, the estimate is sum W_c d_c and its
-    variance sum W_c^2 v_c, for fixed numbers of respondents in the cells (Holt & Smith 1979). A cell with fewer than two
-    respondents in an arm has no difference with a variance: it is left out, and the others stand for its people too. Columns
-    as :func:`difference_in_means`, then ``left_out``, the names of those cells, and ``share_left_out``, their share of the
-    population (0 to 1).
-
-    Parameters
-    ----------
-    cells : the columns of the population that make the cells, such as ["gender", "region"].
-    by : groups to estimate apart, such as the wave. With the column in the population each group has its own shares, without
-        it all have the same.
-    population : the frame, with its numbers of people taken as they are; None is the study's.
-
-    Raises
-    ------
-    InputError : there is no population, or it lacks a column of ``cells`` or a level that respondents have.
-    """
-    cells, by = ([c] if isinstance(c, str) else list(c) for c in (cells, by))
-    table = _cell_means(study, cells, by, population, weighted)
-    usable = table["se"].notna() & (table[COUNT] > 0)
-    groups = [((), table)] if not by else table.groupby(by, observed=True, sort=False)
-    rows = [[*key, *_poststratified(group, usable[group.index], cells, probability)] for key, group in groups]
-    return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS, *LEFT_OUT])
-
-
-def poststratified_change(
-    study: ListExperiment,
-    first: str,
-    second: str,
-    *,
-    cells: str | Sequence[str],
-    by: str | Sequence[str] = (),
-    population: pd.DataFrame | PopulationFrame | None = None,
-    weighted: bool = False,
-    probability: float = 0.95,
-) -> pd.DataFrame:
-    """Change of the poststratified difference in means from wave ``first`` to ``second``, waves being independent samples.
-
-    On a population without the wave column both waves are standardised to the same people, so that a different make-up of
-    the samples (in ``cells``) moves nothing. Cells that either wave cannot estimate are left out of both. Columns as
-    :func:`change_in_means`, then ``left_out`` and ``share_left_out``; arguments as :func:`poststratified_means`.
-
-    Raises
-    ------
-    InputError : as :func:`poststratified_means` and :func:`change_in_means`.
-    """
-    cells, by = ([c] if isinstance(c, str) else list(c) for c in (cells, by))
-    wave = _check_waves(study, first, second)
-    table = _cell_means(study, cells, [wave, *by], population, weighted)
-    table = table[table[wave].isin([first, second])].reset_index(drop=True)
-    estimable = table["se"].notna()
-    usable = estimable.groupby([table[name] for name in [*by, *cells]], observed=True).transform("all") & (table[COUNT] > 0)
-    rows = []
-    for key, group in [((), table)] if not by else table.groupby(by, observed=True, sort=False):
-        parts = [group[group[wave] == label] for label in (first, second)]
-        ends = [_poststratified(part, usable[part.index], cells, probability) for part in parts]
-        rows.append([*key, *_minus(ends[1], ends[0], probability), *max((end[-2:] for end in ends), key=lambda end: end[1])])
-    return pd.DataFrame(rows, columns=[*by, *CHANGE_COLUMNS, *LEFT_OUT])
-
-
-def _cell_means(
-    study: ListExperiment, cells: list[str], by: list[str], population: pd.DataFrame | PopulationFrame | None, weighted: bool
-) -> pd.DataFrame:
-    """Every cell of the population in every group: its people ``N``, and its difference in means where it has one."""
-    given = study.population if population is None else population
-    if given is None:
-        raise InputError("poststratified: the study has no population frame; give one with population=.")
-    frame = as_frame(given).cells
-    absent = [name for name in cells if name not in frame.columns or name in by]
-    if absent or not cells:
-        raise InputError(f"cells: column '{(absent or [''])[0]}' must be a column of the population other than those of `by`; it has: "
-                         f"{', '.join(str(name) for name in frame.columns if name != COUNT)}.")
-    check_levels(study.table, frame, cells)
-    means = difference_in_means(study, by=[*by, *cells], weighted=weighted)
-    shared = [name for name in by if name in frame.columns]
-    people = frame.groupby([*shared, *cells], observed=True)[COUNT].sum().reset_index()
-    for name in [*by, *cells]:
-        as_text = isinstance(study.table[name].dtype, pd.CategoricalDtype)
-        for part in (means, people):
-            if name in part.columns:
-                part[name] = part[name].astype(str if as_text else float).astype(object)
-    groups = means[by].drop_duplicates()
-    grid = people if not by else groups.merge(people, on=shared) if shared else groups.merge(people, how="cross")
-    return grid.merge(means, how="left", on=[*by, *cells])
-
-
-def _poststratified(table: pd.DataFrame, usable: pd.Series, cells: list[str], probability: float) -> list[Any]:
-    """Estimate, its s.e. and interval, sizes of the arms, names of the cells left out, and their share."""
-    kept, people = table[usable], table[COUNT].sum()
-    left = table[~usable & (table[COUNT] > 0)]
-    labels = [[f"{value:g}" if isinstance(value, float) else str(value) for value in row] for row in left[cells].to_numpy()]
-    names = "; ".join(" · ".join(row) for row in labels)
-    share = left[COUNT].sum() / people if people > 0 else np.nan
-    weight = kept[COUNT] / kept[COUNT].sum()
-    estimate = float((weight * kept["estimate"]).sum()) if len(kept) else np.nan
-    se = float(np.sqrt((weight**2 * kept["se"] ** 2).sum())) if len(kept) else np.nan
-    width = norm.ppf(0.5 + probability / 2) * se
-    sizes = [int(kept[name].sum()) for name in ("n_control", "n_treatment")]
-    return [estimate, se, estimate - width, estimate + width, *sizes, names, share]
-
-
-def _minus(second: list[Any], first: list[Any], probability: float) -> list[float]:
-    """The difference of two independent estimates, its s.e., interval and z."""
-    estimate, se = second[0] - first[0], float(np.hypot(second[1], first[1]))
-    width = norm.ppf(0.5 + probability / 2) * se
-    return [estimate, se, estimate - width, estimate + width, estimate / se]
-
-
-def _check_waves(study: ListExperiment, first: str, second: str) -> str:
+def check_waves(study: ListExperiment, first: str, second: str) -> str:
     """The wave column, if the study has both waves."""
     missing = [w for w in (first, second) if w not in study.waves]
     if study.wave is None or missing:
@@ -205,35 +81,7 @@ def _check_waves(study: ListExperiment, first: str, second: str) -> str:
     return study.wave
 
 
-def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequence[str] = (), weighted: bool = False,
-                probability: float = 0.95) -> pd.DataFrame:
-    """A double list without a model (Droitcour et al. 1991; Glynn 2013): five rows per group, named in the column ``of``.
-
-    "list 1" and "list 2" are the differences in means; "mean" is their mean, and "optimal" their average with the weights of
-    least variance; "difference" is list 1 minus list 2, which is 0 if the two agree on the prevalence. All take into account that
-    the same people answered both lists. Columns: the groups, ``of``, ``estimate``, ``se``, ``lower``, ``upper`` (normal
-    interval), ``weight`` (of list 1), ``n`` (respondents with an answer to list 1, list 2, or either), and for the difference
-    ``z`` and its two-sided ``p``. Each list uses all its answers; where everybody answered both and has the item on one list,
-    the variance of the mean is (v_A/n_A + v_B/n_B) / 4 of the differences y1 - y2 of the two groups. Weighted, and by the design,
-    as :func:`difference_in_means`.
-
-    Raises
-    ------
-    InputError : no second list is called ``second``; otherwise as :func:`difference_in_means`.
-    """
-    if f"_{second}_arm" not in study.table.columns:
-        names = ", ".join(instrument.name for instrument in study.instruments) or "none"
-        raise InputError(f"the study has no second list '{second}'; its instruments are: {names}. Name a SecondList in `instruments`.")
-    by, table = _table(study, by, weighted)
-    refuse_mixed(study, by, "double_list")
-    groups = [((), table)] if not by else table.groupby(by, observed=True, sort=True)
-    return pd.concat([
-        _double(study, rows, second, weighted, probability).assign(**dict(zip(by, key, strict=True)))[[*by, *DOUBLE_COLUMNS]]
-        for key, rows in groups
-    ], ignore_index=True)
-
-
-def _table(study: ListExperiment, by: str | Sequence[str], weighted: bool) -> tuple[list[str], pd.DataFrame]:
+def respondents(study: ListExperiment, by: str | Sequence[str], weighted: bool) -> tuple[list[str], pd.DataFrame]:
     """The grouping columns as a list, and the respondents that have a level in each."""
     by = [by] if isinstance(by, str) else list(by)
     twice = [name for name in by if by.count(name) > 1]
@@ -244,36 +92,7 @@ def _table(study: ListExperiment, by: str | Sequence[str], weighted: bool) -> tu
     return by, study.complete(by)[0]
 
 
-def _double(study: ListExperiment, table: pd.DataFrame, second: str, weighted: bool, probability: float) -> pd.DataFrame:
-    n = table["_n"].to_numpy(dtype=float)
-    lists = [(table["_answer"].where(table["_answer"] >= 0), table["_treated"].astype(float)),
-             (table[f"_{second}"], table[f"_{second}_arm"])]
-    answered = [answers.notna().to_numpy() for answers, _ in lists]
-    designed = is_designed(study, weighted)
-
-    def both(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        each = [_influence(y.to_numpy(dtype=float), a.to_numpy(), w, n, corrected=not designed) for y, a in lists]
-        return np.array([estimate for estimate, _ in each]), np.stack([influence for _, influence in each], axis=1)
-
-    estimates, influences = both(weights_of(table, weighted))
-    variance, degrees = influences.T @ (n[:, None] * influences), np.inf
-    if designed:
-        estimates, variance, degrees = by_design(study, table, both, weighted)
-    free = variance[0, 0] + variance[1, 1] - 2 * variance[0, 1]
-    best = (variance[1, 1] - variance[0, 1]) / free
-    weights = np.array([[1, 0], [0, 1], [0.5, 0.5], [best, 1 - best], [1, -1]])
-    estimate, se = weights @ estimates, np.sqrt(np.einsum("ki,ij,kj->k", weights, variance, weights))
-    width = half_width(probability, degrees)
-    z = np.where(np.arange(5) == 4, estimate / se, np.nan)
-    who = [answered[0], answered[1], *[answered[0] | answered[1]] * 3]
-    return pd.DataFrame({
-        "of": ["list 1", "list 2", "mean", "optimal", "difference"], "estimate": estimate, "se": se,
-        "lower": estimate - width * se, "upper": estimate + width * se, "weight": weights[:, 0],
-        "n": [int(n[rows].sum()) for rows in who], "z": z, "p": 2 * norm.sf(np.abs(z)),
-    })
-
-
-def _influence(
+def mean_difference(
     y: np.ndarray, arm: np.ndarray, w: np.ndarray, n: np.ndarray, *, corrected: bool
 ) -> tuple[float, np.ndarray]:
     """A difference in means and what one respondent of each row adds to it; ``corrected`` by n/(n - 1) in each arm, the squares
@@ -290,7 +109,7 @@ def _influence(
     return estimate, influence
 
 
-def _control_of_every_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
+def for_each_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
     """The rows once more for each item that they can be compared with: those of the control arm for every item."""
     control = table[~table["_treated"]]
     items = table[item].cat.categories
@@ -313,7 +132,7 @@ def _list_difference(study: ListExperiment, table: pd.DataFrame) -> Estimator:
         estimate, influence = 0.0, np.zeros(len(y))
         for rows in lists:
             share = (n * w)[rows].sum() / (n * w).sum() if len(lists) > 1 else 1.0
-            difference, own = _influence(y[rows], arm[rows], w[rows], n[rows], corrected=False)
+            difference, own = mean_difference(y[rows], arm[rows], w[rows], n[rows], corrected=False)
             estimate, influence[rows] = estimate + share * difference, share * own
         return np.array([estimate]), influence[:, None]
 
@@ -325,12 +144,12 @@ def _change_by_design(
 ) -> pd.DataFrame:
     """The change of the differences in means, with the covariance of waves that share clusters."""
     wave = str(study.wave)
-    table = _table(study, [wave, *by], weighted)[1]
+    table = respondents(study, [wave, *by], weighted)[1]
     table = table[(table["_answer"] >= 0) & table[wave].isin(waves)]
-    table = _control_of_every_item(table, study.item) if study.item in by else table
+    table = for_each_item(table, study.item) if study.item in by else table
     rows = []
     for key, rows_of_group in [((), table)] if not by else table.groupby(by, observed=True, sort=True):
-        group = _comparable(study, rows_of_group, wave)
+        group = comparable(study, rows_of_group, wave)
         (estimate,), variance, degrees = by_design(study, group, _wave_difference(study, group, wave, waves), weighted)
         ends = interval(estimate, variance[0, 0], degrees, probability)
         rows.append([*(key if isinstance(key, tuple) else (key,)), *ends, ends[0] / ends[1] if ends[1] else np.nan])
@@ -358,7 +177,7 @@ def _same_list(study: ListExperiment, table: pd.DataFrame) -> list[np.ndarray]:
     return [rows for label in study.lists if (rows := (table[study.version] == label).to_numpy()).any()]
 
 
-def _comparable(study: ListExperiment, table: pd.DataFrame, wave: str | None = None) -> pd.DataFrame:
+def comparable(study: ListExperiment, table: pd.DataFrame, wave: str | None = None) -> pd.DataFrame:
     """The rows of the lists that somebody in each arm (of each wave) has answered; all rows if there are none or one list."""
     if study.version is None:
         return table

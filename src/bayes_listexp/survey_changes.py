@@ -20,12 +20,13 @@ from bayes_listexp.changes import (
     ranks,
     wave_dates,
 )
-from bayes_listexp.design_based import change_in_means, poststratified_change
+from bayes_listexp.design_based import change_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import ABSENT
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.population import as_frame
 from bayes_listexp.report import Block, Paragraph, Section, figure
+from bayes_listexp.standardised import poststratified_change
 from bayes_listexp.survey_results import Survey, beside, changes_of, dim_of, groups_of, identifier, with_truth
 from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, percent, points
 

@@ -32,6 +32,8 @@ _HOMES = {
     "poststratified_change": "standardised",
     "double_list": "double_lists",
     "linear_regression": "least_squares",
+    "prevalence_of_tables": "many_fits",
+    "change_of_tables": "many_fits",
     "refusal_bounds": "bounds",
     "combined_estimate": "list_and_direct",
     "placebo_tests": "list_and_direct",

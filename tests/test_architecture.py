@@ -82,6 +82,7 @@ ROOMS = [
     "simulate",
     "simulated_direct",
     "simulated_nation",
+    "planning",
     "spec_keys",
     "spec_margins",
     "spec_population",

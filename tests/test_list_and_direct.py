@@ -48,7 +48,7 @@ def test_every_reference_number_of_the_three_lists(aronow, reference, call):
     frame = aronow if part == "all" else aronow.dropna().drop(UNEXPLAINED)
     frame = frame if part == "all" else frame[frame["listsfirst" if part == "listsfirst" else "directsfirst"] == 1]
     covariates = COVARIATES if part.endswith("cov") else []
-    row = combined_estimate(of_list(frame, k), covariates=covariates).iloc[0]
+    row = combined_estimate(of_list(frame, k), covariates=covariates, interactions=False, variance="published").iloc[0]
     tests = placebo_tests(of_list(frame, k), covariates=covariates).set_index("test")
     want = reference[call]
     assert row["n"] == want["N"]
@@ -199,3 +199,73 @@ def test_a_list_alone_cannot_be_combined():
     study = ListExperiment.from_frame(frame, answer="y", arm="arm", J=3)
     with pytest.raises(InputError, match=r"no direct question 'direct'; it has: none\. Name it when building"):
         combined_estimate(study)
+
+
+def test_the_influences_are_those_of_the_published_variance(aronow):
+    """To the digits in print, and to terms of order 1/n; with the products of covariates and arm another estimator."""
+    for k, printed in (("1", 0.0356), ("2", 0.0352), ("3", 0.0528)):
+        made = of_list(aronow, k)
+        found = {v: combined_estimate(made, variance=v).iloc[0] for v in ("influence", "published")}
+        assert found["influence"]["estimate"] == pytest.approx(found["published"]["estimate"], rel=1e-9)
+        assert found["influence"]["se"] == pytest.approx(found["published"]["se"], rel=5e-3)
+        assert found["influence"]["se"] == pytest.approx(printed, abs=1.1e-4)
+        ancova = {v: combined_estimate(made, covariates=COVARIATES, interactions=False, variance=v).iloc[0] for v in found}
+        assert ancova["influence"]["estimate"] == pytest.approx(ancova["published"]["estimate"], rel=1e-9)
+        # the published variance divides by n - 1 in each arm of some 230 (lists 1, 2), whatever the twenty covariates took
+        assert 1 < ancova["influence"]["se"] / ancova["published"]["se"] < 1.05
+        lin = combined_estimate(made, covariates=["ideology"]).iloc[0]
+        assert abs(lin["estimate"] - ancova["influence"]["estimate"]) < lin["se"]
+
+
+def designed(n=1200, seed=9):
+    frame = people(n, np.random.default_rng(seed)).assign(c=np.arange(n) // 12, s=(np.arange(n) // 12) % 4)
+    frame["w"] = np.random.default_rng(seed).uniform(0.5, 2, n)
+    return frame[frame["direct"] != "refused"]
+
+
+def respondents(frame, **roles):
+    question = DirectQuestion("direct", yes="yes", no="no", refused="refused")
+    return ListExperiment.from_frame(frame, answer="y", arm="arm", J=3, instruments=[question], **roles)
+
+
+def test_weighted_combined_estimate_by_hand():
+    frame = designed()
+    row = combined_estimate(respondents(frame, weights="w"), weighted=True).iloc[0]
+    y, a, w = frame["y"].to_numpy(), frame["arm"].to_numpy(), frame["w"].to_numpy()
+    d = (frame["direct"] == "yes").to_numpy(dtype=float)
+    share = np.average(d, weights=w)
+    m = [np.average(y[rows], weights=w[rows]) for rows in ((a == 0) & (d == 0), (a == 1) & (d == 0))]
+    assert row["estimate"] == pytest.approx(share + (1 - share) * (m[1] - m[0]))
+    phi = w * (d - share) / w.sum() * (1 - (m[1] - m[0]))
+    for arm, sign in ((0, -1), (1, 1)):
+        rows = (a == arm) & (d == 0)
+        phi[rows] += (1 - share) * sign * w[rows] * (y[rows] - m[arm]) / w[rows].sum()
+    assert row["se"] == pytest.approx(np.sqrt((phi**2).sum()), rel=3e-3)  # n / (n - 1) in each arm
+    clustered = combined_estimate(respondents(frame, weights="w", clusters="c", strata="s"), weighted=True).iloc[0]
+    assert clustered["estimate"] == pytest.approx(row["estimate"])
+    totals = pd.DataFrame({"phi": phi, "c": frame["c"], "s": frame["s"]}).groupby(["s", "c"])["phi"].sum()
+    by_hand = sum(len(part) / (len(part) - 1) * ((part - part.mean()) ** 2).sum() for _, part in totals.groupby("s"))
+    assert clustered["se"] == pytest.approx(np.sqrt(by_hand))
+
+
+def test_equal_weights_and_clusters_of_one_change_nothing():
+    frame = designed().assign(w=2.0, g=lambda d: np.where(d["s"] > 1, "u", "v"))
+    plain = combined_estimate(respondents(frame), by="g", covariates=["s"])
+    weighted = combined_estimate(respondents(frame, weights="w"), by="g", covariates=["s"], weighted=True)
+    columns = ["estimate", "se", "direct", "direct_se", "dim", "dim_se"]
+    np.testing.assert_allclose(weighted[columns], plain[columns], rtol=1e-10)
+    single = combined_estimate(respondents(frame.assign(c=np.arange(len(frame))), clusters="c"), by="g", covariates=["s"])
+    np.testing.assert_allclose(single[columns], plain[columns], rtol=0.01)  # n - k in HC2
+
+
+def test_undefined_combined_estimates_are_named():
+    frame = designed(400).assign(g=lambda d: np.where(np.arange(len(d)) == 0, "single", "rest"))
+    table = combined_estimate(respondents(frame), by="g").set_index("g")
+    assert "nobody in the" in table.loc["single", "note"]
+    assert table.loc["rest", "note"] == ""
+    rare = frame.assign(z=np.where((frame["arm"] == 1) & (frame["y"] > 2), "rare", "other"))
+    assert "in one of the arms: z; group rare levels" in combined_estimate(respondents(rare), covariates=["z"])["note"][0]
+    with pytest.raises(InputError, match="variance = 'published' knows no weights"):
+        combined_estimate(respondents(frame, clusters="c"), variance="published")
+    with pytest.raises(InputError, match="no survey weights"):
+        combined_estimate(respondents(frame.drop(columns="w")), weighted=True)

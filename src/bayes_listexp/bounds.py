@@ -127,8 +127,8 @@ def bounds_of_arms(control: Arm, treatment: Arm, probability: float) -> list[lis
         return [[of, *[np.nan] * 6, "", np.nan, *facts] for of in (EVERYBODY, ALWAYS)]
     lower, upper = (_difference(_filled(treatment, low=low), _filled(control, low=not low)) for low in (True, False))
     trimmed, share, lee = _trimmed(control, treatment)
-    return [[EVERYBODY, *_with_interval(lower, upper, probability), "", np.nan, *facts],
-            [ALWAYS, *_with_interval(*lee, probability), trimmed, share, *facts]]
+    return [[EVERYBODY, *with_interval(lower, upper, probability), "", np.nan, *facts],
+            [ALWAYS, *with_interval(*lee, probability), trimmed, share, *facts]]
 
 
 def _filled(arm: Arm, *, low: bool) -> Estimate:
@@ -177,7 +177,7 @@ def _difference(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(first.value - second.value, first.variance + second.variance)
 
 
-def _with_interval(lower: Estimate, upper: Estimate, probability: float) -> list[float]:
+def with_interval(lower: Estimate, upper: Estimate, probability: float) -> list[float]:
     """Bounds, standard errors, and Imbens and Manski's (2004) interval for what lies between the bounds."""
     errors = [float(np.sqrt(bound.variance)) for bound in (lower, upper)]
     factor = _factor((upper.value - lower.value) / max(errors), probability) if min(errors) > 0 else np.nan

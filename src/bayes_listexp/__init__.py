@@ -79,6 +79,12 @@ _HOMES = {
     "compare": "comparison",
     "contraction": "sensitivity",
     "power_scaling": "sensitivity",
+    "simulate_survey": "simulate",
+    "simulate_surveys": "simulate",
+    "shares_as_frame": "simulate",
+    "Sampling": "simulate",
+    "Questionnaire": "simulate",
+    "Refusals": "simulate",
     "render_report": "report",
 }
 

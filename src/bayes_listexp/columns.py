@@ -145,6 +145,12 @@ def read_choice(column: pd.Series, name: str, coding: Any) -> pd.Series:
     return given.map(codes).astype(float)
 
 
+def write_choice(codes: pd.Series, coding: Any) -> pd.Series:
+    """The inverse of :func:`read_choice`: the first of the values that mean each code, NaN where there is none."""
+    first = {float(code): values[0] if isinstance(values, (list, tuple)) else values for code, values in coding.items()}
+    return codes.map(first).astype(object).infer_objects()
+
+
 def value_key(value: Any) -> str:
     """One spelling for 1, 1.0, "1", numpy's 1, True as text."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():

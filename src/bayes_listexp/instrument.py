@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from bayes_listexp.errors import InputError
 from bayes_listexp.priors import Prior
 
 IMPOSSIBLE = -690.0
@@ -60,9 +61,9 @@ def choose(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Instrument(Protocol):
     """A way of observing the trait. Implementations are frozen dataclasses whose fields are plain data.
 
-    Beside the methods here, five are optional, and what they are taken to say where an instrument lacks them stands in the
+    Beside the methods here, seven are optional, and what they are taken to say where an instrument lacks them stands in the
     functions below this class: ``parameters()``, ``possible(rows)``, ``parts(prevalence, distribution)``,
-    ``combine(averages)`` and ``labels()``.
+    ``combine(averages)``, ``labels()``, ``ask(treated, rng)`` and ``write(coded)``.
 
     Five class attributes are optional too. ``replaces_control`` (True) says that the study may do without list answers of the
     control arm. Four tell the report how to show the estimates: ``shares`` (True, the default: they are shares of people;
@@ -135,3 +136,23 @@ def labels_of(instrument: Instrument, names: Iterable[str]) -> dict[str, str]:
     """What each of these estimates is in words, by ``labels()``; what that does not name has its own name in words."""
     given: dict[str, str] = getattr(instrument, "labels", dict)()
     return {name: given.get(name, name.replace("_", " ").capitalize()) for name in names}
+
+
+def asked_by(instrument: Instrument, treated: np.ndarray, rng: np.random.Generator) -> tuple[Instrument, pd.DataFrame]:
+    """The instrument as it is before there are data, and its coded columns for people who are asked, one row for each of ``treated``
+    (row,), by ``ask(treated, rng)``: what is randomised is drawn, and answers are placeholders. This is what simulations need.
+
+    Raises
+    ------
+    InputError : the instrument has no such method, or needs to be told what it would take from data (such as its levels).
+    """
+    if not hasattr(instrument, "ask") or not hasattr(instrument, "write"):
+        raise InputError(f"instrument '{instrument.name}': {type(instrument).__name__} lacks the methods ask(treated, rng) and "
+                         "write(coded), without which no survey can be simulated. Use draw_study with a study that has its columns.")
+    bound, coded = instrument.ask(treated, rng)
+    return bound, coded
+
+
+def written_by(instrument: Instrument, coded: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the data that would be read as these coded columns, by ``write(coded)``."""
+    return getattr(instrument, "write")(coded)  # noqa: B009 (optional)

@@ -63,14 +63,26 @@ def build_model(plan: Blueprint) -> pm.Model:
         coords[part.tagged("cell")] = np.arange(len(part.cells.frame))
         coords |= {part.tagged(f"{arm}_answer"): np.arange(part.J + 1 + (arm != "control")) for arm in part.arms}
     with pm.Model(coords=coords) as model:
-        parameters = {k: v for name, bound in plan.designs.items() for k, v in _coefficients(plan, name, bound).items()}
-        for part in plan.parts:
-            parameters |= _count_parameters(part)
-        parameters |= _trait_given_count(plan) | _instrument_parameters(plan)
-        parameters |= {n: priors.positive_variable(n, plan.priors[n]) for n in person_parameters(plan)}
+        parameters = _all_parameters(plan)
         predicted = [_observe_list(part, parameters) for part in plan.parts]
         _know_margins(plan, parameters, predicted[0])
     return model
+
+
+def build_prior(plan: Blueprint) -> pm.Model:
+    """The parameters of :func:`build_model` alone, without anything observed: what their priors are drawn from."""
+    with pm.Model() as model:
+        _all_parameters(plan)
+    return model
+
+
+def _all_parameters(plan: Blueprint) -> dict[str, Any]:
+    """Free parameters of everything, as random variables, and what predictions need of them, by name."""
+    out = {k: v for name, bound in plan.designs.items() for k, v in _coefficients(plan, name, bound).items()}
+    for part in plan.parts:
+        out |= _count_parameters(part)
+    out |= _trait_given_count(plan) | _instrument_parameters(plan)
+    return out | {n: priors.positive_variable(n, plan.priors[n]) for n in person_parameters(plan)}
 
 
 def _observe_list(plan: Blueprint, parameters: Mapping[str, Any]) -> Predictions:

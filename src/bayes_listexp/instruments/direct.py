@@ -17,7 +17,7 @@ import pandas as pd
 import pytensor.tensor as pt
 
 from bayes_listexp import priors
-from bayes_listexp.columns import read_choice
+from bayes_listexp.columns import read_choice, write_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import IMPOSSIBLE, Parameter, Rows, setting
 from bayes_listexp.likelihood import by_trait
@@ -78,9 +78,18 @@ class DirectQuestion:
 
     def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[DirectQuestion, pd.DataFrame]:
         """Codes 0 (no), 1 (yes), 2 (refused), NaN (not asked)."""
-        codes = read_choice(frame[self.column], self.column, {NO: self.no, YES: self.yes, REFUSED: self.refused})
+        codes = read_choice(frame[self.column], self.column, self._coding)
         bound = dataclasses.replace(self, someone_refused=bool((codes == REFUSED).any()))
         return bound, pd.DataFrame({f"_{self.name}": codes})
+
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[DirectQuestion, pd.DataFrame]:
+        """Everybody is asked; people may refuse if ``refused`` has a value."""
+        bound = dataclasses.replace(self, someone_refused=self.refused is not None)
+        return bound, pd.DataFrame({f"_{self.name}": np.full(len(treated), NO)})
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The column of answers."""
+        return pd.DataFrame({self.column: write_choice(coded[f"_{self.name}"], self._coding)})
 
     def formulas(self) -> dict[str, str]:
         """Logits of P(lie), P(false yes) and P(refused), those that the model has."""
@@ -194,6 +203,10 @@ class DirectQuestion:
     def labels(self) -> dict[str, str]:
         """What the estimates are; all are shares of people, 0 to 1."""
         return LABELS
+
+    @property
+    def _coding(self) -> dict[float, Any]:
+        return {NO: self.no, YES: self.yes, REFUSED: self.refused}
 
     @property
     def _refusals_modelled(self) -> bool:

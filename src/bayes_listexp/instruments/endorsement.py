@@ -23,7 +23,7 @@ import pytensor.tensor as pt
 from scipy.special import expit
 
 from bayes_listexp import priors
-from bayes_listexp.columns import read_choice, read_numbers, rows_where, shown_values, value_key
+from bayes_listexp.columns import read_choice, read_numbers, rows_where, shown_values, value_key, write_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Parameter, Rows, setting
 from bayes_listexp.priors import Prior
@@ -116,6 +116,28 @@ class Endorsement:
         codes = pd.DataFrame(out)
         self._check_varies(codes, varied)
         return bound, codes
+
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[Endorsement, pd.DataFrame]:
+        """Everybody is asked about all policies, which half of them see with the endorsement: drawn for each of its columns.
+
+        Raises
+        ------
+        InputError : the levels are not named.
+        """
+        if self.levels is None:
+            raise InputError(f"instrument '{self.name}': without data the answers are not known. Name them from least to most support in "
+                             "`levels`.")
+        shown = [rng.permutation(np.arange(len(treated)) % 2).astype(float) for _ in _names(self.endorsed)]
+        coded = {f"_{self.name}_answer_{k + 1}": np.zeros(len(treated)) for k in range(self.policies)}
+        coded |= {f"_{self.name}_endorsed_{k + 1}": shown[k % len(shown)] for k in range(self.policies)}
+        return self, pd.DataFrame(coded)
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The columns of answers, and those of the endorsement."""
+        answers, shown = _names(self.answers), _names(self.endorsed)
+        out = {column: write_choice(coded[f"_{self.name}_answer_{k + 1}"], dict(enumerate(self.levels or ())))
+               for k, column in enumerate(answers)}
+        return pd.DataFrame(out | {column: coded[f"_{self.name}_endorsed_{k + 1}"] for k, column in enumerate(shown)})
 
     def _whole_numbers(self, frame: pd.DataFrame) -> tuple[int, ...]:
         """The levels 1 to the highest answer in the data."""

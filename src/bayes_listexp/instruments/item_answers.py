@@ -69,6 +69,15 @@ class ItemAnswers:
                              "one, or mark it as missing.")
         return self, answers
 
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[ItemAnswers, pd.DataFrame]:
+        """The control arm is asked."""
+        column = np.where(treated, np.nan, 0.0)
+        return self, pd.DataFrame({f"_{self.name}_{j + 1}": column for j in range(len(self.columns))})
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The columns of answers."""
+        return pd.DataFrame({column: coded[f"_{self.name}_{j + 1}"] for j, column in enumerate(self.columns)})
+
     def formulas(self) -> dict[str, str]:
         """None of its own: the linear predictor of the control counts cancels."""
         return {}

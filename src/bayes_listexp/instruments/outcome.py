@@ -18,6 +18,7 @@ import pandas as pd
 import pytensor.tensor as pt
 
 from bayes_listexp import priors
+from bayes_listexp.columns import write_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Parameter, Rows, setting
 from bayes_listexp.instruments.outcome_families import FAMILIES, OutcomeFamily
@@ -87,6 +88,24 @@ class Outcome:
         bound = dataclasses.replace(self, levels=reading.levels, center=reading.center, scale=reading.scale,
                                     mean_count=None if np.isnan(controls) else float(controls))
         return bound, pd.DataFrame({f"_{self.name}": reading.values})
+
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[Outcome, pd.DataFrame]:
+        """Everybody is asked; the linear predictor is in the units of ``center`` and ``scale`` as they were given.
+
+        Raises
+        ------
+        InputError : the levels of an ordinal outcome are not named.
+        """
+        if self.family == "ordinal" and not self.levels:
+            raise InputError(f"instrument '{self.name}': without data the levels are not known. Name them from lowest to highest in "
+                             "`levels`.")
+        levels = self.levels or ((0, 1) if self.family == "bernoulli" else ())
+        return dataclasses.replace(self, levels=levels), pd.DataFrame({f"_{self.name}": np.zeros(len(treated))})
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The column of outcomes."""
+        values = coded[f"_{self.name}"]
+        return pd.DataFrame({self.column: write_choice(values, dict(enumerate(self.levels))) if self.levels else values})
 
     def formulas(self) -> dict[str, str]:
         """The linear predictor without the trait and, if it differs by covariates, the trait's effect."""

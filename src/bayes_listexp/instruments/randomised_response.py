@@ -17,7 +17,7 @@ import pandas as pd
 import pytensor.tensor as pt
 
 from bayes_listexp import priors
-from bayes_listexp.columns import read_choice
+from bayes_listexp.columns import read_choice, write_choice
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import IMPOSSIBLE, Rows, setting
 from bayes_listexp.likelihood import by_trait
@@ -113,6 +113,14 @@ class RandomisedResponse:
         """Codes 0 (no), 1 (yes), NaN (not asked)."""
         codes = read_choice(frame[self.column], self.column, {NO: self.no, YES: self.yes})
         return self, pd.DataFrame({f"_{self.name}": codes})
+
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[RandomisedResponse, pd.DataFrame]:
+        """Everybody is asked."""
+        return self, pd.DataFrame({f"_{self.name}": np.full(len(treated), NO)})
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The column of answers."""
+        return pd.DataFrame({self.column: write_choice(coded[f"_{self.name}"], {NO: self.no, YES: self.yes})})
 
     def formulas(self) -> dict[str, str]:
         """Logits of P(acts as without | trait) and P(acts as with | no trait), those that the model has."""

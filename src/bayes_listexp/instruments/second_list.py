@@ -18,7 +18,7 @@ import pytensor.tensor as pt
 from scipy.special import expit
 
 from bayes_listexp import priors, responses
-from bayes_listexp.columns import read_answers, read_arms, rows_where
+from bayes_listexp.columns import read_answers, read_arms, rows_where, write_choice
 from bayes_listexp.control_counts import family, ordered_items
 from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.errors import InputError
@@ -106,6 +106,17 @@ class SecondList:
         found = np.bincount(answers[controls].astype(int), weights=n, minlength=self.J + 1).astype(int)
         coded = {f"_{self.name}": answers, f"_{self.name}_arm": arm.astype(float).where(answers.notna())}
         return dataclasses.replace(self, control_counts=tuple(found.tolist())), pd.DataFrame(coded)
+
+    def ask(self, treated: np.ndarray, rng: np.random.Generator) -> tuple[SecondList, pd.DataFrame]:
+        """Everybody is asked, a random half with the sensitive item on the second list, whatever the arm of the first."""
+        arm = rng.permutation(np.arange(len(treated)) % 2)
+        coded = pd.DataFrame({f"_{self.name}": np.zeros(len(treated)), f"_{self.name}_arm": arm.astype(float)})
+        return dataclasses.replace(self, control_counts=(0,) * (self.J + 1)), coded
+
+    def write(self, coded: pd.DataFrame) -> pd.DataFrame:
+        """The columns of answers and of the arm."""
+        arm = write_choice(coded[f"_{self.name}_arm"], dict(enumerate(self.arms or (0, 1))))
+        return pd.DataFrame({self.answer: coded[f"_{self.name}"], self.arm: arm})
 
     def formulas(self) -> dict[str, str]:
         """The linear predictor of the control counts, and the logit of each lapse probability."""

@@ -32,6 +32,8 @@ _HOMES = {
     "poststratified_change": "standardised",
     "double_list": "double_lists",
     "linear_regression": "least_squares",
+    "maximum_likelihood": "quick_likelihood",
+    "nonlinear_least_squares": "two_step",
     "prevalence_of_tables": "many_fits",
     "change_of_tables": "many_fits",
     "adjusted_difference": "adjusted",

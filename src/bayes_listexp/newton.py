@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes_listexp.cell_derivatives import CellFit, ListModel, cell_fit, log_likelihood
 
-ITERATIONS = 200
+ITERATIONS = 100
 LONGEST = 4.0
 """How far a step may move a local parameter, on the scale of logits: far from the maximum a quadratic says little."""
 GAIN = 1e-10

@@ -35,7 +35,7 @@ from bayes_listexp import (
     prevalence,
     summarise,
 )
-from bayes_listexp.checks import contradictions
+from bayes_listexp.checks.questions import contradictions
 from bayes_listexp.spec import bundled
 
 STUDIES = {

@@ -6,21 +6,12 @@ import pytest
 import xarray as xr
 from scipy.stats import chi2
 
-from bayes_listexp import checks
-from bayes_listexp.checks import (
-    answers_predicted,
-    balance,
-    converged,
-    convergence,
-    design_checks,
-    dispersion,
-    edges,
-    fit_checks,
-    impossible_groups,
-    missing_by_arm,
-    names_of,
-)
+from bayes_listexp.checks import converged, convergence, design_checks, fit_checks, names_of
+from bayes_listexp.checks.arms import balance, missing_by_arm
+from bayes_listexp.checks.lists import dispersion, edges, impossible_groups
+from bayes_listexp.checks.predicted import answers_predicted
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.multiple_tests import holm
 
 
 def people(n=800, seed=5, **changes):
@@ -168,23 +159,28 @@ def test_nothing_to_balance():
 
 def test_holm_by_hand():
     # Sorted: .01 * 4, .02 * 3, .03 * 2 (kept at .06), .5 * 1; and never above 1.
-    assert checks._holm(np.array([0.03, 0.01, 0.5, 0.02])).tolist() == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert checks._holm(np.array([0.9, 0.6])).tolist() == [1.0, 1.0]
-    assert checks._holm(np.array([0.04])).tolist() == [0.04]
+    assert holm(np.array([0.03, 0.01, 0.5, 0.02])).tolist() == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm(np.array([0.9, 0.6])).tolist() == [1.0, 1.0]
+    assert holm(np.array([0.04])).tolist() == [0.04]
 
 
 def test_design_checks_are_named_and_told_apart():
     found = design_checks(study(people()), ["sex"])
     assert [c.name for c in found] == [
         "missing answers",
+        "arm sizes",
+        "balance",
         "floor and ceiling",
         "dispersion",
         "possible differences",
-        "balance",
+        "information",
+        "no design effect",
+        "no design effect (Bayes)",
+        "types of people",
     ]
     assert "dispersion" not in names_of(found, passed=True) + names_of(found, passed=False)
     assert names_of(found, passed=False) == []
-    assert len(design_checks(study(people()))) == 4
+    assert len(design_checks(study(people()))) == 9
     assert all(c.question.endswith("?") and c.text.endswith(".") for c in found)
 
 

@@ -31,7 +31,8 @@ from bayes_listexp import (
     stored,
     trait_probability,
 )
-from bayes_listexp.checks import QUADRATURE_LIMIT, fit_checks
+from bayes_listexp.checks import fit_checks
+from bayes_listexp.checks.sampler import QUADRATURE_LIMIT
 from bayes_listexp.comparison import left_out
 from bayes_listexp.fitting import assemble
 from bayes_listexp.model import build_model

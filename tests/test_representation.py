@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_listexp import checks
-from bayes_listexp.checks import design_checks
+from bayes_listexp.checks import design_checks, sample
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.population import PopulationFrame, frames_by_wave
@@ -72,7 +71,7 @@ def test_respondents_whom_the_frame_does_not_have_are_listed():
 
 
 def test_the_check_says_where_the_sample_departs_most():
-    check = checks.population(study(weights="w", population=CELLS))
+    check = sample.population(study(weights="w", population=CELLS))
     assert check.passed is False
     assert check.estimate == pytest.approx(6 / 7 - 0.4)
     assert check.text == (
@@ -80,10 +79,10 @@ def test_the_check_says_where_the_sample_departs_most():
         "1 respondents are in 1 cells that have nobody in the frame, such as region = south, sex = f: estimates for the population do "
         "not count people like them."
     )
-    fits = checks.population(study(RESPONDENTS.iloc[:6], population=CELLS))
+    fits = sample.population(study(RESPONDENTS.iloc[:6], population=CELLS))
     assert fits.passed is None
     assert "departs most in region: north is 100.0% of the respondents and 40.0%" in fits.text
-    assert checks.population(study(population=CELLS[["region", "N"]].rename(columns={"region": "zone"}))).passed is None
+    assert sample.population(study(population=CELLS[["region", "N"]].rename(columns={"region": "zone"}))).passed is None
     assert [c.name for c in design_checks(study(population=CELLS))][-1] == "population"
     assert "population" not in [c.name for c in design_checks(study())]
 

@@ -300,9 +300,11 @@ def test_how_much_the_data_say(tree):
 
 def test_checks_are_by_version(answered, tree):
     checks = {check.name: check for check in design_checks(answered, ["sex"])}
-    assert "List version second: In the control arm" in checks["floor and ceiling"].text
-    assert checks["floor and ceiling"].table.groupby("version", sort=False)["answer"].max().to_dict() == {"first": 5, "second": 4}
-    assert list(checks["dispersion"].table["version"]) == ["first", "second"]
+    lists = [f"{answered.version} first", f"{answered.version} second"]
+    assert f"{lists[1].capitalize()}: In the control arm" in checks["floor and ceiling"].text
+    assert checks["floor and ceiling"].table.groupby("of", sort=False)["answer"].max().to_dict() == dict(zip(lists, [5, 4], strict=True))
+    assert list(checks["dispersion"].table["of"]) == lists
+    assert list(checks["no design effect"].table[answered.version]) == ["first", "second"]
     assert {check.name for check in fit_checks(tree)} >= {"answers predicted"}
 
 

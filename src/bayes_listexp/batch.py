@@ -126,6 +126,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         _command(spec),
         **_course(spec, study),
         map=regions,
+        checks=spec.table("checks"),
     )
     by = [name for name in (study.item, study.wave) if name is not None]
     overall = summarise(prevalence(trees["fit"], by=by))
@@ -270,6 +271,19 @@ def _write_report(folder: Path, page: Report, tables: Iterable[Table]) -> None:
         for block in section.blocks:
             if isinstance(block, reporting.Figure):
                 (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+
+
+def write_page(page: Report, folder: Path, name: str) -> Path:
+    """Write a page as ``folder/name``, with its tables and figures beside it in folders of their own; the path of the page."""
+    for part in ("tables", "figures"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(render_report(page), encoding="utf-8")
+    for table in tables_of(page):
+        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+    for block in (block for section in page.sections for block in section.blocks):
+        if isinstance(block, reporting.Figure):
+            (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+    return folder / name
 
 
 def _replace(folder: Path, target: Path) -> None:

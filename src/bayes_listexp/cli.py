@@ -11,9 +11,10 @@ from cyclopts import App, CycloptsError, Parameter
 from bayes_listexp.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
-    from bayes_listexp.checks import Check
+    from bayes_listexp.experiment import ListExperiment
 
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -67,24 +68,76 @@ def audit(
 
 
 @app.command
-def check(spec: Path) -> int:
+def check(
+    source: Path,
+    *,
+    answer: str | None = None,
+    arm: str | None = None,
+    J: Annotated[int | None, Parameter(name=["--J", "-J"])] = None,
+    arms: tuple[str, str] | None = None,
+    wave: str | None = None,
+    version: str | None = None,
+    weights: str | None = None,
+    clusters: str | None = None,
+    ids: str | None = None,
+    direct: str | None = None,
+    by: tuple[str, ...] = (),
+    planned: float | None = None,
+    order: str | None = None,
+    out: Path | None = None,
+) -> int:
     """Check a study's design and data, or audit a published table, without fitting.
+
+    Prints what failed and what to do about it, then everything else. A spec says all of this itself ([data], [report] by,
+    [checks]); a data file needs --answer, --arm and --J.
 
     Parameters
     ----------
-    spec: A TOML spec.
+    source: A TOML spec, or a data file (csv, parquet, Stata, SPSS).
+    answer: Column of the answers to the list.
+    arm: Column of the arm.
+    J: Number of control items.
+    arms: The two values of the arm, control first.
+    wave: Column of the wave.
+    version: Column of the list version.
+    weights: Column of survey weights.
+    clusters: Column of sampled clusters.
+    ids: Column of respondents' ids.
+    direct: Column of a direct question.
+    by: Covariates to compare between the arms; without, all columns with groups or numbers.
+    planned: Share who were to be shown the treatment list (0 to 1).
+    order: Column of a random order of questions.
+    out: Folder for a page with tables and figures (checks.html).
     """
-    from bayes_listexp.checks import design_checks
-    from bayes_listexp.exclusions import kept
     from bayes_listexp.published.audit import audit as audit_means
-    from bayes_listexp.spec import published_of, read_spec, study_of
+    from bayes_listexp.spec import published_of, read_spec
 
-    read = read_spec(spec)
+    roles = {"answer": answer, "arm": arm, "J": J, "arms": arms, "wave": wave, "version": version, "weights": weights,
+             "clusters": clusters, "ids": ids, "direct": direct}
+    given = {name: value for name, value in roles.items() if value is not None}
+    settings = {name: value for name, value in (("planned", planned), ("order", order)) if value is not None}
+    if source.suffix != ".toml":
+        from bayes_listexp.checks.source import study_of_file
+
+        return _check_study(*study_of_file(source, given, by, order), settings, out)
+    if given or settings or by:
+        raise InputError(f"{source}: a spec says this itself; leave out --{next(iter({**given, **settings, 'by': by}))}, or write it there.")
+    read = read_spec(source)
     if read.kind == "published":
         for finding in audit_means(published_of(read)[0]):
             print(f"{'passed' if finding.passed else finding.severity}: {finding.text}")
         return FINE
+    from bayes_listexp.spec import check_settings, study_of
+
     study, _ = study_of(read)
+    return _check_study(study, [c for c in read.table("report").get("by", []) if c in study.covariates], check_settings(read), out)
+
+
+def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Mapping[str, Any], out: Path | None) -> int:
+    from bayes_listexp.checks import design_checks
+    from bayes_listexp.checks.page import page_of
+    from bayes_listexp.exclusions import kept
+
     print(f"{study.n:,} respondents analysed of {study.source['respondents']:,} read.")
     names = [instrument.name for instrument in study.instruments]
     owner = {c: max((name for name in names if c.startswith(f"_{name}")), key=len, default="") for c in study.observed}
@@ -96,7 +149,13 @@ def check(spec: Path) -> int:
             f"{'' if stays else 'excluded, '}{row['reason']} ({row['column']}): {row['control']} control, "
             f"{row['treatment']} treatment, {row['arm unknown']} arm unknown"
         )
-    _print_checks(design_checks(study, [c for c in read.table("report").get("by", []) if c in study.covariates]))
+    checks = design_checks(study, covariates, **settings)
+    print(f"\n{page_of(checks)}")
+    if out is not None:
+        from bayes_listexp.batch import write_page
+        from bayes_listexp.checks_report import checks_report
+
+        print(f"\n{write_page(checks_report(study, checks, covariates), out, 'checks.html')}")
     return FINE
 
 
@@ -138,11 +197,12 @@ def show(run: Path) -> int:
 
     from bayes_listexp.batch import load_tree
     from bayes_listexp.checks import convergence, fit_checks
+    from bayes_listexp.checks.page import page_of
 
     tree = load_tree(run)
     if "specification" in tree.attrs:
         print(tree.attrs["specification"])
-        _print_checks(fit_checks(tree))
+        print(page_of(fit_checks(tree, prior=True)))
         from bayes_listexp.estimates import observed_by, prevalence, summarise
         from bayes_listexp.stored import fact
 
@@ -153,7 +213,7 @@ def show(run: Path) -> int:
                 row = summarise(draws).iloc[0]
                 print(f"{name}: {draws.attrs['label']}: {row['median']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})")
     else:
-        _print_checks(convergence(tree))
+        print(page_of(convergence(tree)))
     print(az.summary(tree["posterior"].to_dataset(), ci_prob=0.95, ci_kind="eti").to_string())
     return FINE
 
@@ -193,12 +253,6 @@ def _first_line(path: Path) -> str:
             return lines.readline()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error
-
-
-def _print_checks(checks: Sequence[Check]) -> None:
-    word = {True: "passed", False: "FAILED", None: "note"}
-    for item in checks:
-        print(f"{word[item.passed]:>6}  {item.name}: {item.text}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

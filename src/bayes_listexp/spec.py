@@ -124,6 +124,12 @@ def fit_arguments(spec: Spec) -> dict[str, Any]:
     return arguments | {key: value for key, value in more.items() if value} | {"sample": sample, "groups": _groups(spec)}
 
 
+def check_settings(spec: Spec) -> dict[str, Any]:
+    """Settings of :func:`bayes_listexp.design_checks` from a survey spec: its table [checks], and the model's family of counts."""
+    model = {"counts": str(spec.table("model")["counts"])} if "counts" in spec.table("model") else {}
+    return spec.table("checks") | model
+
+
 def known_margins(spec: Spec) -> tuple[Margin, ...]:
     """What a spec knows from elsewhere."""
     return margins_of(spec.path, spec.text, spec.tables, partial(_path, spec))

@@ -31,6 +31,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "population": (dict,),
             "sample": (dict,),
             "report": (dict,),
+            "checks": (dict,),
         },
         "data": {
             "file": (str,),
@@ -100,6 +101,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "seed": (int,),
             "method": (str,),
         },
+        "checks": {"planned": (float, dict), "order": (str,)},
         "report": {
             "by": (list,),
             "change": (list,),

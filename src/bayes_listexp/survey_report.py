@@ -13,6 +13,7 @@ from bayes_listexp import estimates, figures, predictive, report_text, stored
 from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
+from bayes_listexp.checks.predicted import prior_and_data
 from bayes_listexp.comparison import compare, left_out, loo
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
@@ -139,8 +140,9 @@ def _beside_the_list(survey: Survey, kept: pd.DataFrame) -> list[tuple[str, str]
 
 
 def _design(survey: Survey) -> Section:
-    person = stored.blueprint_of(survey.tree).specification.person
-    checks = design_checks(survey.study, [c for c in survey.by if c in survey.study.covariates], person=person)
+    chosen = stored.blueprint_of(survey.tree).specification
+    compared = [c for c in survey.by if c in survey.study.covariates]
+    checks = design_checks(survey.study, compared, person=chosen.person, counts=chosen.counts, **survey.checks)
     return Section(
         "design",
         "Checks of the design",
@@ -351,7 +353,7 @@ def _priors(survey: Survey) -> Section:
         )
         ratio = float(after.var() / before.var())
         blocks.append(Paragraph(f"The posterior variance of support is {ratio:.0%} of its prior variance."))
-        blocks.append(_power_scaling(survey))
+        blocks += _power_scaling(survey)
     return Section(
         "priors",
         "Priors and their weight",
@@ -380,7 +382,7 @@ def _contraction(survey: Survey) -> list[Block]:
     return [heard, Table("contraction", table, "What the data say about each parameter", columns, note)]
 
 
-def _power_scaling(survey: Survey) -> Table:
+def _power_scaling(survey: Survey) -> list[Block]:
     """Whether support, by every group shown, and its change would move with a slightly stronger prior or likelihood."""
     wave = [survey.study.wave] if survey.study.wave and survey.study.waves else []
     first, second = survey.waves or ("", "")
@@ -399,7 +401,7 @@ def _power_scaling(survey: Survey) -> Table:
     )
     if "sample_stats" not in survey.tree.children:
         note += " These draws are a normal approximation and no posterior: the sensitivities are rough, mostly too large."
-    return Table("power-scaling", table, "Sensitivity of support to the prior", columns, note)
+    return [CheckList([prior_and_data(table)]), Table("power-scaling", table, "Sensitivity of support to the prior", columns, note)]
 
 
 def _as_prior(tree: xr.DataTree) -> xr.DataTree:

@@ -25,7 +25,7 @@ class Survey(NamedTuple):
     ``alternatives`` are fits of the same study under other models; ``truth`` is what a simulation knows
     (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run. A change of ``delta`` (0 to 1) or more counts as
     large, one of at most ``rope`` as none. ``events`` (day, words) and ``printed`` shares stand in the course over the waves.
-    ``map`` says how regions are drawn on maps.
+    ``map`` says how regions are drawn on maps, ``checks`` are settings of :func:`bayes_listexp.design_checks`.
     """
 
     study: ListExperiment
@@ -41,6 +41,7 @@ class Survey(NamedTuple):
     events: Sequence[tuple[date, str]] = ()
     printed: Sequence[figures.Printed] = ()
     map: RegionMap | None = None
+    checks: Mapping[str, Any] = {}
 
 
 def headline(survey: Survey) -> str:

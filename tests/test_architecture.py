@@ -99,6 +99,7 @@ ROOMS = [
     "tables",
     "figures",
     "report",
+    "checks_report",
     "references",
     "instrument_text",
     "structure_text",

@@ -70,7 +70,7 @@ def run_spec(
         (folder / "summary.json").write_text(json.dumps(made.summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if report:
             page = made.page()
-            _write_report(folder, page, [*made.tables, *tables_of(page)])
+            write_page(page, folder, "report.html", [*made.tables, *tables_of(page)])
         _replace(folder, target)
     return Run(target, bool(made.summary["converged"]))
 
@@ -260,26 +260,14 @@ def _key(data: str, arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([data, kept, versions], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _write_report(folder: Path, page: Report, tables: Iterable[Table]) -> None:
-    (folder / "report.html").write_text(render_report(page), encoding="utf-8")
-    (folder / "tables").mkdir()
-    for table in tables:
-        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
-        (folder / "tables" / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
-    (folder / "figures").mkdir()
-    for section in page.sections:
-        for block in section.blocks:
-            if isinstance(block, reporting.Figure):
-                (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
-
-
-def write_page(page: Report, folder: Path, name: str) -> Path:
-    """Write a page as ``folder/name``, with its tables and figures beside it in folders of their own; the path of the page."""
+def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -> Path:
+    """Write a page as ``folder/name``, with these tables and its figures beside it in folders of their own; the path of the page."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(render_report(page), encoding="utf-8")
-    for table in tables_of(page):
+    for table in tables:
         (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+        (folder / "tables" / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, reporting.Figure):
             (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")

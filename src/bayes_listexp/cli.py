@@ -121,7 +121,8 @@ def check(
 
         return _check_study(*study_of_file(source, given, by, order), settings, out)
     if given or settings or by:
-        raise InputError(f"{source}: a spec says this itself; leave out --{next(iter({**given, **settings, 'by': by}))}, or write it there.")
+        first = next(iter({**given, **settings, "by": by}))
+        raise InputError(f"{source}: a spec says this itself; leave out --{first}, or write it there.")
     read = read_spec(source)
     if read.kind == "published":
         for finding in audit_means(published_of(read)[0]):
@@ -153,9 +154,9 @@ def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Map
     print(f"\n{page_of(checks)}")
     if out is not None:
         from bayes_listexp.batch import write_page
-        from bayes_listexp.checks_report import checks_report
+        from bayes_listexp.checks_report import checks_report, tables_of_checks
 
-        print(f"\n{write_page(checks_report(study, checks, covariates), out, 'checks.html')}")
+        print(f"\n{write_page(checks_report(study, checks, covariates), out, 'checks.html', tables_of_checks(checks))}")
     return FINE
 
 

@@ -14,6 +14,7 @@ from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.checks.predicted import prior_and_data
+from bayes_listexp.checks_report import design_figures
 from bayes_listexp.comparison import compare, left_out, loo
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
@@ -147,7 +148,7 @@ def _design(survey: Survey) -> Section:
         "design",
         "Checks of the design",
         "What the data say about the assumptions, before any model.",
-        (CheckList(checks),),
+        (CheckList(checks), *(drawn for figures_of in design_figures(survey.study, compared).values() for drawn in figures_of)),
     )
 
 

@@ -202,6 +202,26 @@ def balance(study: ListExperiment, covariates: Sequence[str]) -> Check:
     return Check("balance", question, not unbalanced, float(far["difference"]), table, text, p=worst, advice=advice)
 
 
+def balance_by_level(study: ListExperiment, covariates: Sequence[str]) -> pd.DataFrame:
+    """Shares of every level in the treatment arms together and in the control arm: one row per level, for a figure.
+
+    Columns: ``covariate``, ``level``, ``control`` and ``treatment`` (shares, 0-1), ``difference`` of these in standard deviations of the
+    share among all, and its ``se``.
+    """
+    people = study.listed.assign(_arm=np.where(study.listed["_treated"], "treatment", "control"))
+    rows = []
+    for name in [name for name in covariates if name != study.item]:
+        counts = _counts(people.assign(_g=grouping(study, name).reindex(people.index)))
+        if counts.shape[1] < 2 or len(counts) < 2:
+            continue
+        n, overall = counts.sum(axis=0), counts.sum(axis=1) / counts.to_numpy().sum()
+        share = counts / n
+        apart = (share["treatment"] - share["control"]) / np.sqrt(overall * (1 - overall))
+        se = float(np.sqrt((1 / n).sum()))
+        rows += [(name, said_level(level), *share.loc[level, ["control", "treatment"]], apart[level], se) for level in share.index]
+    return pd.DataFrame(rows, columns=["covariate", "level", "control", "treatment", "difference", "se"])
+
+
 def _compared(study: ListExperiment, people: pd.DataFrame, name: str, strata: list[str]) -> tuple[str, str, float, float] | None:
     """A covariate between the arms: level and standardised difference that are farthest, and p; None with nothing to compare."""
     people = people.assign(_g=grouping(study, name).reindex(people.index))

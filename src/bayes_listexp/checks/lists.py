@@ -30,7 +30,7 @@ def edges(study: ListExperiment) -> Check:
     rows = []
     for arms in lists_to_check(study):
         for arm, answers, k in (("control", arms.control, 0), ("control", arms.control, arms.J), ("treatment", arms.treatment, arms.J + 1)):
-            share, low, high = _wilson(answers[k], answers.sum())
+            share, low, high = wilson(answers[k], answers.sum())
             rows.append((arms.label, arms.J, arm, k, share, low, high))
     table = pd.DataFrame(rows, columns=["of", "J", "arm", "answer", "share", "lower", "upper"])
     control = table[table["arm"] == "control"]
@@ -53,8 +53,8 @@ def _edges_words(label: str, part: pd.DataFrame) -> str:
             f"{top:.1%} answer {J + 1}, which reveals the sensitive item.")
 
 
-def _wilson(count: float, n: float) -> tuple[float, float, float]:
-    """A share with Wilson's 95 % interval."""
+def wilson(count: float, n: float) -> tuple[float, float, float]:
+    """A share, ``count`` of ``n``, with Wilson's 95 % interval."""
     share = count / n
     middle, half = share + Z**2 / (2 * n), Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return float(share), float((middle - half) / (1 + Z**2 / n)), float((middle + half) / (1 + Z**2 / n))

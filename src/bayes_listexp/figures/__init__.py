@@ -4,6 +4,7 @@ Rows that carry a posterior and a difference in means on one scale, with their n
 with matplotlib directly: arviz-plots composes one kind of mark for each row. The densities are ArviZ's.
 """
 
+from bayes_listexp.figures.checks import balance_of_arms, counts_and_binomial, differences_by_group, shares_of_types
 from bayes_listexp.figures.choropleths import choropleth
 from bayes_listexp.figures.comparisons import published_support, robustness
 from bayes_listexp.figures.course import Printed, trajectory
@@ -15,12 +16,16 @@ from bayes_listexp.figures.survey import change_between_waves, list_and_direct, 
 __all__ = [
     "Printed",
     "answers_by_arm",
+    "balance_of_arms",
     "change_between_waves",
     "choropleth",
+    "counts_and_binomial",
+    "differences_by_group",
     "list_and_direct",
     "prior_posterior",
     "published_support",
     "robustness",
+    "shares_of_types",
     "support_by_group",
     "tile_grid",
     "to_png",

@@ -47,11 +47,12 @@ def type_shares(study: ListExperiment, by: str | Sequence[str] = (), *, probabil
     ------
     InputError : an unknown or repeated column in ``by``.
     """
-    tables = [_types(arms, probability) for arms in arms_by_list(study, by)]
+    tables = [types_of(arms, probability) for arms in arms_by_list(study, by)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=TYPE_COLUMNS)
 
 
-def _types(arms: ListArms, probability: float) -> pd.DataFrame:
+def types_of(arms: ListArms, probability: float = 0.95) -> pd.DataFrame:
+    """The types of people of one comparison, as :func:`type_shares`."""
     estimate, covariance = type_estimates(arms.control, arms.treatment)
     se = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)).ravel()
     width = norm.ppf(0.5 + probability / 2) * se

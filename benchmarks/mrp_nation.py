@@ -23,6 +23,7 @@ One density is compiled for all nations of a size; each nation gives it its cell
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -76,6 +77,9 @@ MODEL = "structured"
 """Which of the two, unless ``--model`` says otherwise."""
 
 SIZES = (400, 1600, 10000)
+PACES = (1.0, 0.4)
+"""How fast the prevalence moves: as the default priors expect, and slower."""
+
 J, WAVES = 4, 6
 COLUMNS = ["region", "ethnicity", "gender", "education", "wave"]
 ESTIMATORS = ("MRP", "DIM", "weighted DIM", "no pooling")
@@ -207,10 +211,10 @@ def convergence(prevalence: np.ndarray, targets: Estimands) -> dict[str, float]:
     return {"rhat": float(np.max(rhat)), "ess": float(np.min(ess)), "median ess": float(np.median(ess))}
 
 
-def one_nation(shared: Engine, n: int, seed: int, method: str, sampler: Sampler = SHORT) -> dict[str, Any]:
+def one_nation(shared: Engine, n: int, seed: int, method: str, pace: float, sampler: Sampler = SHORT) -> dict[str, Any]:
     """Everything about one nation, as a line of the results: truth and estimates in the order of the estimands."""
     begun = time.perf_counter()
-    simulated = nation(seed=seed, n_per_wave=n, waves=WAVES)
+    simulated = nation(seed=seed, n_per_wave=n, waves=WAVES, pace=pace)
     study = ListExperiment.from_frame(simulated.survey, answer="answer", arm="arm", J=J, wave="wave", weights="weight", ids="id")
     targets = estimands(simulated.population, study.waves)
     counts = answers_of(shared, simulated.survey)
@@ -227,7 +231,8 @@ def one_nation(shared: Engine, n: int, seed: int, method: str, sampler: Sampler 
         "no pooling": no_pooling(by_cell, simulated.population, targets, seed),
     }
     went |= {**convergence(prevalence, targets), "cells": cells, "sampling": sampled - sampling, "seconds": time.perf_counter() - begun}
-    return {"n": n, "seed": seed, "method": method, "went": went, "truth": rounded(true_values(simulated, targets, study.waves)),
+    return {"n": n, "seed": seed, "method": method, "pace": pace, "went": went,
+            "truth": rounded(true_values(simulated, targets, study.waves)),
             "estimates": {name: rounded(values) for name, values in found.items()}}  # fmt: skip
 
 
@@ -249,13 +254,13 @@ def _start(n: int, model: str) -> None:
     _ENGINE["own"] = engine(n, model)
 
 
-def _work(n: int, seed: int, method: str) -> dict[str, Any]:
-    return one_nation(_ENGINE["own"], n, seed, method)
+def _work(n: int, seed: int, method: str, pace: float) -> dict[str, Any]:
+    return one_nation(_ENGINE["own"], n, seed, method, pace)
 
 
-def results_file(model: str, method: str, n: int) -> Path:
-    """Where the nations of a size are kept, one a line."""
-    return RESULTS / f"{model}_{method}_{n}.jsonl"
+def results_file(model: str, method: str, n: int, pace: float) -> Path:
+    """Where the nations of a size and pace are kept, one a line."""
+    return RESULTS / f"nations_{model}_{method}_{n}{'' if pace == 1 else f'_pace_{pace:g}'}.jsonl"
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -266,16 +271,16 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def run(n: int, nations: int, method: str, model: str, processes: int) -> None:
+def run(n: int, nations: int, method: str, model: str, pace: float, processes: int) -> None:
     """Add the nations with seeds 1, 2, ... that the file does not have yet."""
-    path = results_file(model, method, n)
+    path = results_file(model, method, n, pace)
     path.parent.mkdir(exist_ok=True)
     kept = list(lines(path))
     path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
     wanted = sorted(set(range(1, nations + 1)) - {line["seed"] for line in kept})
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start, initargs=(n, model))
     with pool, path.open("a", encoding="utf-8") as out:
-        for future in as_completed([pool.submit(_work, n, seed, method) for seed in wanted]):
+        for future in as_completed([pool.submit(_work, n, seed, method, pace) for seed in wanted]):
             line = future.result()
             out.write(json.dumps(line) + "\n")
             out.flush()
@@ -331,16 +336,16 @@ def profile(n: int, model: str) -> str:
         values.append(np.append(gradient, value))
         out.append(f"{cells} cells: {1e6 * took:.0f} microseconds a gradient, {1e6 * took / cells:.3f} a cell")
     np.testing.assert_allclose(*values, rtol=1e-8, atol=1e-8)  # cells without respondents say nothing
-    line = one_nation(shared, n, 1, "nuts")
+    line = one_nation(shared, n, 1, "nuts", 1.0)
     return "\n".join([*out, shown(line["went"])])
 
 
 # The summary
 
 
-def measures(model: str, method: str, n: int) -> pd.DataFrame:
+def measures(model: str, method: str, n: int, pace: float) -> pd.DataFrame:
     """A row per group, kind of estimand and estimator."""
-    kept = list(lines(results_file(model, method, n)))
+    kept = list(lines(results_file(model, method, n, pace)))
     waves = tuple(nation(n_per_wave=2, waves=WAVES).survey["wave"].unique())
     table = estimands(population(), waves).table
     truth = np.array([line["truth"] for line in kept], dtype=float)
@@ -380,12 +385,13 @@ def markdown(frame: pd.DataFrame) -> str:
 def summary(model: str, method: str) -> str:
     """The page docs/mrp.md."""
     out = [INTRODUCTION.format(trait=MODELS[model]["trait"], control=MODELS[model]["control"], sampler=SHORT)]
-    for n in SIZES:
-        if not results_file(model, method, n).exists():
+    for pace, n in itertools.product(PACES, SIZES):
+        if not results_file(model, method, n, pace).exists():
             continue
-        table = measures(model, method, n)
-        went = pd.DataFrame([line["went"] for line in lines(results_file(model, method, n))])
-        out.append(f"## {n:,} interviews a wave, {table['nations'].iloc[0]} nations\n")
+        table = measures(model, method, n, pace)
+        went = pd.DataFrame([line["went"] for line in lines(results_file(model, method, n, pace))])
+        slower = "" if pace == 1 else f", prevalence moving at {pace:g} of the pace"
+        out.append(f"## {n:,} interviews a wave, {table['nations'].iloc[0]} nations{slower}\n")
         out.append(markdown(table.drop(columns="nations")) + "\n")
         if "rhat" in went:
             out.append(f"{went['cells'].median():.0f} cells, {went['sampling'].median():.0f} s of sampling a nation (medians); R-hat of "
@@ -404,13 +410,15 @@ INTRODUCTION = """\
 
 Each nation has 17 regions and three cities of Kazakhstan, three ethnicities whose shares differ by region, gender, education and
 six waves at irregular dates. The prevalence varies smoothly over the map and by region of its own, by ethnicity, gender and
-education, it drifts, and regions and ethnicities drift by themselves; so do the popularities of the four control items, which also
+education, it drifts, and regions and ethnicities drift by themselves, about as much as the default priors have for scale (and, where
+it says so below, slower); so do the popularities of the four control items, which also
 depend on the trait a little. Almaty and Astana are oversampled; people with less education take part less often, and refuse the list
 more often. The weights undo the oversample exactly, participation by education with an error of 10 %, refusals of the list not at all.
 Every nation has effects of its own: `bayes_listexp.simulated_nation` states their distributions.
 
 * **MRP**: trait `{trait}`,
-  control `{control}`, all else at its default; {sampler.chains} chains of {sampler.draws} draws; poststratified to the frame.
+  control `{control}`, shape of the counts by region, ethnicity and wave, all else
+  at its default; {sampler.chains} chains of {sampler.draws} draws; poststratified to the frame.
 * **DIM**, **weighted DIM**: the difference in means of the group's own respondents in the wave, without and with weights.
 * **no pooling**: the same likelihood for every group and wave by itself, with a uniform prior of its prevalence and the same control
   counts for either trait. Everybody: six strata (Almaty, Astana, the rest, by education) weighted by the frame.
@@ -436,10 +444,11 @@ def main() -> None:
     parser.add_argument("--nations", type=int, default=100)
     parser.add_argument("--method", choices=["nuts", "map"], default="nuts")
     parser.add_argument("--model", choices=list(MODELS), default=MODEL)
+    parser.add_argument("--pace", type=float, default=1.0, help="how fast the prevalence moves")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     if given.command == "run":
-        run(given.n, given.nations, given.method, given.model, given.processes)
+        run(given.n, given.nations, given.method, given.model, given.pace, given.processes)
     elif given.command == "check":
         print(markdown(check(given.n, given.nations, given.model)))
     elif given.command == "profile":

@@ -69,6 +69,7 @@ ROOMS = [
     "lists",
     "refusals",
     "specification",
+    "shape_levels",
     "prediction",
     "panel",
     "group_effects",

@@ -180,8 +180,8 @@ def test_measures_of_known_results(tmp_path, monkeypatch):
         lines.append({"seed": seed, "went": {"cells": 1, "sampling": 1.0}, "truth": truth.tolist(),
                       "estimates": {name: study_of_nations.rounded(values) for name, values in estimates.items()}})
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    study_of_nations.results_file("structured", "nuts", 400).write_text(text, encoding="utf-8")
-    table = study_of_nations.measures("structured", "nuts", 400).set_index(["group", "kind", "estimator"])
+    study_of_nations.results_file("structured", "nuts", 400, 1.0).write_text(text, encoding="utf-8")
+    table = study_of_nations.measures("structured", "nuts", 400, 1.0).set_index(["group", "kind", "estimator"])
     mrp, dim = table.loc[("all", "prevalence", "MRP")], table.loc[("all", "prevalence", "DIM")]
     assert mrp[["RMSE", "bias", "coverage", "its s.e.", "width"]].tolist() == pytest.approx([0.1, 0.1, 0.5, 0.5, 0.25])
     assert dim[["undefined", "impossible"]].tolist() == pytest.approx([1 / 12, 2 / 12])

@@ -16,7 +16,7 @@ from bayes_listexp.control_counts import ordered_items
 from bayes_listexp.count_shapes import item_basis
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import Design, Matrices
-from bayes_listexp.group_effects import dim, group_effects, information
+from bayes_listexp.group_effects import dim, group_effects, information, shape_effects
 from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import (
     SMALLEST,
@@ -43,6 +43,7 @@ from bayes_listexp.prediction import (
 )
 from bayes_listexp.priors import Prior
 from bayes_listexp.reporting import arm_slices
+from bayes_listexp.shape_levels import shape_factors
 from bayes_listexp.specification import Blueprint, plain, prior_key
 
 
@@ -142,6 +143,8 @@ def _count_parameters(plan: Blueprint) -> dict[str, Any]:
         out["control_shift"] = priors.variable(plan.own("control_shift"), plan.priors[own])
     if dependence in ("free", "saturated"):
         out |= _free_parameters(plan)
+    for factor in shape_factors(plan):
+        out[factor.parameter] = shape_effects(plan, factor)
     return {plan.own(name): value for name, value in out.items()}
 
 
@@ -157,7 +160,7 @@ def _item_logits(plan: Blueprint) -> Any:
 def _free_parameters(plan: Blueprint) -> dict[str, Any]:
     """Differences of slopes and shape between those with and without the trait, shrunken to none by a common sd each.
 
-    Saturated, they are not shrunken, and the shape varies by group as well, shrunken to the shape of all.
+    Saturated, they are not shrunken.
     """
     out = {}
     saturated = plan.specification.dependence == "saturated"
@@ -170,11 +173,6 @@ def _free_parameters(plan: Blueprint) -> dict[str, Any]:
         elif size:
             sd = priors.variable(f"{own}_sd", plan.priors["control_free_sd"])
             out[name] = pm.Deterministic(own, sd * pm.Normal(f"{own}_z", shape=(size,)))
-    for term in plan.designs["control"].groups if saturated and plan.J > 1 else ():
-        name, shape = f"control_{term.name}_shape", (len(term.levels), plan.J - 1)
-        own = plan.own(name)
-        sd = priors.variable(f"{own}_sd", plan.priors["control_free_sd"])
-        out[name] = pm.Deterministic(own, sd * pm.Normal(f"{own}_z", shape=shape))
     return out
 
 
@@ -209,7 +207,9 @@ def _as_points(plan: Blueprint) -> Points:
     """The designs at the cells as shared variables, so that a compiled model can be given other data."""
     at = points(plan, plan.cells.frame)
     matrices = {name: _as_data(plan, name, value) for name, value in at.matrices.items()}
-    return Points(matrices, pm.Data("item_of_cell", at.item) if plan.item is not None else at.item)
+    item = pm.Data("item_of_cell", at.item) if plan.item is not None else at.item
+    wave = at.wave if at.wave is None else pm.Data(plan.tagged("wave_of_cell"), at.wave, dims=plan.tagged("cell"))
+    return Points(matrices, item, wave)
 
 
 def _as_data(plan: Blueprint, name: str, matrices: Matrices) -> Matrices:

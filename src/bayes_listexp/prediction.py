@@ -18,14 +18,19 @@ from bayes_listexp.formulas import Matrices
 from bayes_listexp.instrument import Rows, parameters_of
 from bayes_listexp.likelihood import RowTables, log_sum_exp, row_log_probabilities, state_probabilities, trait_chances
 from bayes_listexp.persons import COUNT, EFFECTS, TRAIT, Rule, rule
+from bayes_listexp.shape_levels import levels_at, shape_factors, wave_of
 from bayes_listexp.specification import TRAIT_GIVEN_COUNT, Blueprint
 
 
 class Points(NamedTuple):
-    """Rows of covariates as numbers: one design matrix per linear predictor, and the position of each row's item."""
+    """Rows of covariates as numbers: one design matrix per linear predictor, and the positions of each row's item and wave.
+
+    The wave is None where the control counts' shape does not need it.
+    """
 
     matrices: Mapping[str, Matrices]
     item: Any
+    wave: Any
 
 
 class Predictions(NamedTuple):
@@ -45,7 +50,7 @@ class Predictions(NamedTuple):
 
 def points(plan: Blueprint, frame: pd.DataFrame) -> Points:
     """The designs of a blueprint at the rows of a frame."""
-    return Points({name: bound.evaluate(frame) for name, bound in plan.designs.items()}, plan.item_of(frame))
+    return Points({name: bound.evaluate(frame) for name, bound in plan.designs.items()}, plan.item_of(frame), wave_of(plan, frame))
 
 
 def predict(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Predictions:
@@ -100,7 +105,7 @@ def predict_given(plan: Blueprint, parameters: Mapping[str, Any], at: Points) ->
         if name != "control"
     }
     eta = _control_predictor(plan, parameters, at.matrices["control"])
-    pmf = plan.family.pmf(eta, _count_parameter(plan, parameters, at.matrices["control"]), plan.J)
+    pmf = plan.family.pmf(eta, _count_parameter(plan, parameters, at), plan.J)
     lapses = {name.removeprefix("lapse_"): value for name, value in predictors.items() if name.startswith("lapse_")}
     instruments = {name: value for name, value in predictors.items() if name != "trait" and not name.startswith("lapse_")}
     trait = _trait_predictor(plan, parameters, predictors["trait"], at.item)
@@ -174,9 +179,7 @@ def _count_parameter_names(plan: Blueprint) -> list[str]:
     names += {"none": [], "linear": ["trait_count"], "smooth": ["trait_count_step"]}.get(dependence, ["control_shift"])
     if dependence in ("free", "saturated"):
         names += [n for n in ("control_shift_slope", "control_shift_shape") if free_size(plan, n)]
-    if dependence == "saturated" and plan.J > 1:
-        names += [f"control_{term.name}_shape" for term in plan.designs["control"].groups]
-    return names
+    return names + [factor.parameter for factor in shape_factors(plan)]
 
 
 def person_parameters(plan: Blueprint) -> list[str]:
@@ -228,7 +231,7 @@ def _control_predictor(plan: Blueprint, parameters: Mapping[str, Any], matrices:
     return eta
 
 
-def _count_parameter(plan: Blueprint, parameters: Mapping[str, Any], matrices: Matrices) -> Any:
+def _count_parameter(plan: Blueprint, parameters: Mapping[str, Any], at: Points) -> Any:
     """The family's parameter as its pmf takes it."""
     if plan.family.parameter == "control_item" and plan.J == 1:
         return pt.zeros((1,))
@@ -241,8 +244,8 @@ def _count_parameter(plan: Blueprint, parameters: Mapping[str, Any], matrices: M
     if "control_shift_shape" in parameters:
         more = formulas.times(parameters["control_shift_shape"], basis.T)[..., None, None, :]
         departure = departure + more * np.array([[0.0], [1.0]])
-    for group in matrices.groups:
-        if f"control_{group.name}_shape" in parameters:
-            of_cell = pt.take(parameters[f"control_{group.name}_shape"], group.level, axis=-2)
-            departure = departure + (of_cell[..., None] * basis).sum(axis=-2)[..., None, :]
+    levels = levels_at(plan, at.matrices["control"].groups, at.wave)
+    for factor in shape_factors(plan):
+        of_cell = pt.take(parameters[factor.parameter], levels[factor.name], axis=-2)
+        departure = departure + (of_cell[..., None] * basis).sum(axis=-2)[..., None, :]
     return departure

@@ -40,6 +40,7 @@ DEFAULTS = {
     "control_slope": Prior("Normal", (0, 1)),
     "control_sd": Prior("HalfNormal", (0.5,)),
     "control_shape": Prior("Normal", (0, 1)),
+    "control_shape_sd": Prior("HalfNormal", (0.25,)),
     "control_overdispersion": Prior("Beta", (1, 9)),
     "control_dispersion": Prior("LogNormal", (0, 0.5)),
     "control_shift": Prior("Normal", (0, 0.5)),

@@ -9,6 +9,7 @@ import xarray as xr
 from bayes_listexp import instrument_text, stored
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.references import REFERENCES
+from bayes_listexp.shape_levels import shape_factors
 from bayes_listexp.structure_text import structure_words, structures_cited
 
 COUNTS = {
@@ -65,13 +66,21 @@ def methods_paragraph(tree: xr.DataTree) -> str:
     return (
         f"{lists_words(tree)} We fit a Bayesian list-experiment regression (Blair & Imai 2012; Imai 2011). "
         f"The sensitive trait follows a logistic regression, logit P(trait) = {model['trait']}; the number of control items that apply "
-        f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}. "
+        f"follows {COUNTS[model['counts']]} with linear predictor {model['control']}, {DEPENDENCE[model['dependence']]}"
+        f"{_shape_words(tree)}. "
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}{_person_words(tree)}"
         f"{structure_words(tree)}{sampling} {target} "
         f"{_change_words(tree)}"
         "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
         "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
     )
+
+
+def _shape_words(tree: xr.DataTree) -> str:
+    """By what the shape of the control counts differs, for the methods paragraph; "" where it is one for all."""
+    names = " and ".join(factor.name for factor in shape_factors(stored.blueprint_of(tree)))
+    return f"; the shape of this distribution differs by {names}, each with exchangeable departures" if names else ""
+
 
 
 def lists_words(tree: xr.DataTree) -> str:
@@ -181,6 +190,7 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     labelled = plan.labelled_items or known_items
     there = {
         "control_shape": counts == "softmax",
+        "control_shape_sd": bool(shape_factors(plan)),
         "control_overdispersion": counts == "beta_binomial",
         "control_dispersion": counts == "com_binomial",
         "control_item": counts == "poisson_binomial" and labelled,

@@ -48,9 +48,10 @@ TRAIT_SD = {"gender": 0.25, "education": 0.25, "ethnicity": 0.5, "region": 0.45,
 """Standard deviations of effects on the logit of the prevalence, over nations; gender and education: of the difference between
 the two. Nations differ in how much their groups do: a nation's own standard deviation is half-normal with this scale."""
 
-TRAIT_STEP = {"national": 0.35, "region": 0.2, "ethnicity": 0.25}
+TRAIT_STEP = {"national": 0.9, "region": 0.45, "ethnicity": 0.45}
 """Scales of the nations' standard deviations, per square root of a year, of random walks of the prevalence's logit: everybody's
-course, and each region's and ethnicity's departure from it."""
+course, and each region's and ethnicity's departure from it. Over the first six waves the walks then have about the typical
+standard deviations that the default priors of waves, and of their interactions, have for scale: 0.5, 0.25 and 0.25."""
 
 ITEM_SD = {"gender": 0.15, "education": 0.15, "ethnicity": 0.2, "region": 0.3}
 """The control items' popularity, on the logit: what an effect has for all items and, by as much again, for each."""
@@ -83,9 +84,9 @@ class Nation(NamedTuple):
     item_trait: float
 
 
-def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6, first: int = 1) -> Simulated:
+def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6, first: int = 1, pace: float = 1.0) -> Simulated:
     """A survey of ``n_per_wave`` interviews in each of ``waves`` waves, the nation's frame, and its truth. The ``first`` wave is
-    that of :data:`DATES`.
+    that of :data:`DATES`. ``pace`` multiplies the steps of the prevalence from wave to wave: at 0 nothing changes.
 
     Almaty and Astana are oversampled to 25 and 20 % of each wave. People with less education take part less often (they are
     missing from the rows) and refuse the list more often (their ``answer`` is missing, as often in either arm). ``weight`` (mean
@@ -96,28 +97,30 @@ def nation(*, seed: int = 1, n_per_wave: int = 1600, waves: int = 6, first: int 
 
     Raises
     ------
-    InputError : more waves than there are :data:`DATES`.
+    InputError : more waves than there are :data:`DATES`, or a ``pace`` below 0.
     """
-    facts = facts_of(seed=seed, waves=waves, first=first)
+    facts = facts_of(seed=seed, waves=waves, first=first, pace=pace)
     rng = np.random.default_rng([seed, 1])
     survey = pd.concat([_interviews(facts, t, n_per_wave, rng) for t in range(waves)], ignore_index=True)
     survey.insert(0, "id", np.arange(1, len(survey) + 1))
     return Simulated(survey, facts.frame, truth_of(facts))
 
 
-def facts_of(*, seed: int, waves: int = 6, first: int = 1) -> Nation:
-    """Draw a nation's effects from their distributions.
+def facts_of(*, seed: int, waves: int = 6, first: int = 1, pace: float = 1.0) -> Nation:
+    """Draw a nation's effects from their distributions; ``pace`` multiplies the steps of the prevalence.
 
     Raises
     ------
-    InputError : more waves than there are :data:`DATES`.
+    InputError : more waves than there are :data:`DATES`, or a ``pace`` below 0.
     """
+    if not pace >= 0:
+        raise InputError(f"pace = {pace}: the steps of the prevalence are multiplied by 0 or more.")
     dates = DATES[first - 1 : first - 1 + waves]
     if min(waves, first) < 1 or len(dates) < waves:
         raise InputError(f"waves = {waves} from the first = {first}: the simulated nation has 1 to {len(DATES)} waves.")
     rng = np.random.default_rng([seed, 0])
     frame, years = population(), _years(dates)
-    trait = _trait(frame, years, rng)
+    trait = _trait(frame, years, pace, rng)
     return Nation(frame, dates, trait, _items(frame, years, rng), float(rng.normal(*ITEM_TRAIT)))
 
 
@@ -214,7 +217,7 @@ def _codes(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return out | {"region:ethnicity": out["region"] * len(ETHNICITIES) + out["ethnicity"]}
 
 
-def _trait(frame: pd.DataFrame, years: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _trait(frame: pd.DataFrame, years: np.ndarray, pace: float, rng: np.random.Generator) -> np.ndarray:
     """Logits of the prevalence, (cell, wave)."""
     code, regions = _codes(frame), len(REGIONS)
     sd, step = ({name: scale * abs(rng.normal()) for name, scale in scales.items()} for scales in (TRAIT_SD, TRAIT_STEP))
@@ -227,9 +230,9 @@ def _trait(frame: pd.DataFrame, years: np.ndarray, rng: np.random.Generator) -> 
         "region:ethnicity": rng.normal(0, sd["region:ethnicity"], regions * len(ETHNICITIES)),
     }
     fixed = sum(effect[code[name]] for name, effect in effects.items())
-    national = _walks(1, step["national"], years, rng)
-    regional = _walks(regions, step["region"], years, rng)
-    ethnic = _walks(len(ETHNICITIES), step["ethnicity"], years, rng)
+    national = _walks(1, pace * step["national"], years, rng)
+    regional = _walks(regions, pace * step["region"], years, rng)
+    ethnic = _walks(len(ETHNICITIES), pace * step["ethnicity"], years, rng)
     departures = regional[code["region"]] + ethnic[code["ethnicity"]]
     return rng.normal(*TRAIT_LEVEL) + fixed[:, None] + national + departures
 

@@ -161,6 +161,7 @@ class Blueprint:
             within=np.flatnonzero(here),
         )
     persons: Persons | None = None
+    wave: str | None = None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -257,6 +258,7 @@ def blueprint(study: ListExperiment, specification: Specification, groups: Seque
         study.version,
         lists,
         persons=persons_of(study, columns, bool(instruments)) if are_needed(study, resolved.person, cells) else None,
+        wave=study.wave,
     )
 
 

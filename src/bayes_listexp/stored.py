@@ -173,6 +173,7 @@ def blueprint_of(tree: xr.DataTree) -> Blueprint:
         version=version,
         lists=lists,
         persons=persons_in(tree),
+        wave=tree.attrs["wave"] or None,
     )
 
 

@@ -271,13 +271,13 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def run(n: int, nations: int, method: str, model: str, pace: float, processes: int) -> None:
-    """Add the nations with seeds 1, 2, ... that the file does not have yet."""
+def run(n: int, nations: int, method: str, model: str, pace: float, processes: int, first: int = 1) -> None:
+    """Add the nations with seeds ``first``, ... ``nations`` that the file does not have yet."""
     path = results_file(model, method, n, pace)
     path.parent.mkdir(exist_ok=True)
     kept = list(lines(path))
     path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    wanted = sorted(set(range(1, nations + 1)) - {line["seed"] for line in kept})
+    wanted = sorted(set(range(first, nations + 1)) - {line["seed"] for line in kept})
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start, initargs=(n, model))
     with pool, path.open("a", encoding="utf-8") as out:
         for future in as_completed([pool.submit(_work, n, seed, method, pace) for seed in wanted]):
@@ -441,14 +441,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["run", "check", "profile", "summary"])
     parser.add_argument("--n", type=int, default=400, help="interviews a wave")
-    parser.add_argument("--nations", type=int, default=100)
+    parser.add_argument("--nations", type=int, default=100, help="the last nation's seed")
+    parser.add_argument("--first", type=int, default=1, help="the first nation's seed")
     parser.add_argument("--method", choices=["nuts", "map"], default="nuts")
     parser.add_argument("--model", choices=list(MODELS), default=MODEL)
     parser.add_argument("--pace", type=float, default=1.0, help="how fast the prevalence moves")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     if given.command == "run":
-        run(given.n, given.nations, given.method, given.model, given.pace, given.processes)
+        run(given.n, given.nations, given.method, given.model, given.pace, given.processes, given.first)
     elif given.command == "check":
         print(markdown(check(given.n, given.nations, given.model)))
     elif given.command == "profile":

@@ -111,6 +111,7 @@ def test_every_parameter_has_one_row_under_a_readable_name(rich):
 @pytest.mark.parametrize(("name", "labels", "words"), [
     ("control_shift_slope", ["1"], "the difference between those with and without the trait in the effect on control counts of x"),
     ("control_g_shape_sd", [], "the spread of the shape of the control counts over the levels of g"),
+    ("control_g_shape", ["a", "2"], "the shape of the control counts at g = a, direction 2"),
     ("control_shape", ["2"], "the shape of the control counts, direction 2"),
     ("trait_g_sd", ["x"], "the spread of the effect of x on the prevalence over the levels of g"),
     ("direct_false_yes_slope", ["x"], "the effect of x on claiming the trait falsely on the direct question"),

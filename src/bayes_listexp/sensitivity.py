@@ -23,6 +23,7 @@ from bayes_listexp.instruments.direct import DirectQuestion
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import INTERPRETED
+from bayes_listexp.shape_levels import shape_factors
 from bayes_listexp.specification import Blueprint, group_prior, prior_key
 
 LEAST_CONTRACTION = 0.1
@@ -274,6 +275,11 @@ def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bo
         labels = [plan.designs["control"].names[int(labels[0]) - 1]]
     if name in NAMED:
         return " ".join([NAMED[name], *labels]), False
+    for factor in shape_factors(plan):
+        if name == factor.parameter:
+            return f"the shape of the control counts at {factor.name} = {labels[0]}, direction {labels[1]}", True
+        if name == f"{factor.parameter}_sd":
+            return f"the spread of the shape of the control counts over the levels of {factor.name}", False
     for predictor in sorted((p for p in plan.designs if name.startswith(f"{p}_")), key=len, reverse=True):
         about, part = _about(plan, predictor), name.removeprefix(f"{predictor}_")
         if part == "intercept":
@@ -288,10 +294,6 @@ def _meaning(plan: Blueprint, name: str, labels: Sequence[str]) -> tuple[str, bo
             if part.startswith(f"{term.name}_") and part.removeprefix(f"{term.name}_").partition("_")[0] in HYPER:
                 kind = HYPER[part.removeprefix(f"{term.name}_").partition("_")[0]]
                 return " ".join([f"{kind} the effects of {':'.join(term.factors)} on {about}", *labels]), False
-            if part == f"{term.name}_shape":
-                return " ".join([f"the shape of {about} by {':'.join(term.factors)},", *labels]), True
-            if part == f"{term.name}_shape_sd":
-                return f"the spread of the shape of {about} over the levels of {':'.join(term.factors)}", False
             if part == term.name:
                 return f"{what} at {':'.join(term.factors)} = {labels[-1]}", True
     return " ".join([_about(plan, name), *labels]), False

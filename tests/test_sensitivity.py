@@ -121,7 +121,7 @@ def test_parameters_in_words(name, labels, words):
     study = ListExperiment.from_frame(people(200), answer="y", arm="arm", J=3, covariates=["g", "x"],
                                       instruments=[DirectQuestion("direct", lies="two_sided", false_yes="1 + x")])
     plan = blueprint(study, Specification(trait="1 + x + (1 + x|g)", dependence="saturated"))
-    assert sensitivity._meaning(plan, name, labels) == (words, False)
+    assert sensitivity._meaning(plan, name, labels) == (words, name == "control_g_shape")
 
 
 def test_contraction_of_known_draws(rich):

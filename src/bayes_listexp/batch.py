@@ -32,6 +32,7 @@ from bayes_listexp.published_report import Published, audit_table, published_rep
 from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
+from bayes_listexp.simulated_files import simulated_files
 from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, known_margins, map_of, published_of, resolve_path, study_of
 from bayes_listexp.spec_keys import events_of, line_of, printed_of
 from bayes_listexp.stored import PACKAGES, fact
@@ -73,6 +74,22 @@ def run_spec(
             write_page(page, folder, "report.html", [*made.tables, *tables_of(page)])
         _replace(folder, target)
     return Run(target, bool(made.summary["converged"]))
+
+
+def write_simulation(spec: Spec, out: Path) -> list[Path]:
+    """Write the files of a simulation (:func:`bayes_listexp.simulated_files.simulated_files`) into the folder ``out``; their paths.
+
+    Raises
+    ------
+    InputError : the spec's own file is one of them, so that it would be overwritten.
+    """
+    if (out / spec.path.name).resolve() == spec.path.resolve():
+        raise InputError(f"--out {out}: the spec that is written would take the place of {spec.path}. Name another folder.")
+    files = simulated_files(spec, out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    return [out / name for name in files]
 
 
 def load_tree(path: Path) -> xr.DataTree:

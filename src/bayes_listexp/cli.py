@@ -187,6 +187,29 @@ def report(*specs: Path, out: Path = Path("reports"), quiet: bool = False) -> in
 
 
 @app.command
+def simulate(spec: Path, *, seed: int | None = None, n: int | None = None, out: Path = Path("simulated")) -> int:
+    """Simulate the survey of a spec, and write it with the truth and a spec that reads it; prints the path of each file.
+
+    With simulated = "model" in [data], people are drawn from the population and answer by [model]; a survey from a file keeps its
+    people, who get new answers. Trait and count of each respondent are in people.csv, not in the survey.
+
+    Parameters
+    ----------
+    spec: A TOML spec.
+    seed: Another seed than the spec's.
+    n: Another number of respondents (of each wave) than the spec's.
+    out: Folder for the files.
+    """
+    from bayes_listexp.batch import write_simulation
+    from bayes_listexp.simulated_files import with_settings
+    from bayes_listexp.spec import read_spec
+
+    for path in write_simulation(with_settings(read_spec(spec), seed, n), out):
+        print(path)
+    return FINE
+
+
+@app.command
 def show(run: Path) -> int:
     """Print the summary of a stored fit.
 

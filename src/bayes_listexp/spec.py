@@ -17,23 +17,16 @@ from bayes_listexp.margins import Margin
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
-from bayes_listexp.simulate import Simulated, two_wave_survey
-from bayes_listexp.simulated_direct import list_and_direct
-from bayes_listexp.simulated_nation import nation
+from bayes_listexp.simulate import Simulated
 from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, line_of, validate
 from bayes_listexp.spec_maps import check_map, region_map
 from bayes_listexp.spec_margins import check_margins, margins_of
 from bayes_listexp.spec_population import check_population, population_of, predictors_of
+from bayes_listexp.spec_simulation import answered_again, check_simulation, simulation_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
-SIMULATIONS = {
-    "two_wave_survey": ("seed", "n_per_wave"),
-    "list_and_direct": ("seed", "n"),
-    "nation": ("seed", "n_per_wave", "waves", "first"),
-}
-"""Synthetic surveys that a spec may name, and their settings."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +68,7 @@ def read_spec(path: str | Path) -> Spec:
     check_margins(path, text, tables)
     if kind == "survey":
         check_population(path, text, tables)
+        check_simulation(path, text, tables)
         check_map(path, text, tables)
     return Spec(kind, str(tables.get("title", path.stem)), tables, text, path)
 
@@ -87,7 +81,7 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     InputError : the data cannot be used as the spec says, or lack a column or a level that its models or its report need.
     """
     data = spec.table("data")
-    simulated = _simulated(spec, data) if "simulated" in data else None
+    simulated = _simulated(spec) if "simulated" in data else None
     survey = (
         simulated.survey
         if simulated
@@ -113,6 +107,21 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     return study.described(
         sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None
     ), simulated
+
+
+def simulated_of(spec: Spec) -> Simulated:
+    """The simulation behind a survey spec: its synthetic survey, or the people of its file with new answers drawn by its model.
+
+    Raises
+    ------
+    InputError : as :func:`study_of`.
+    """
+    study, simulated = study_of(spec)
+    if simulated is not None:
+        return simulated
+    data = spec.table("data")
+    survey = read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
+    return answered_again(data, _drawn_by(spec), survey, study)
 
 
 def fit_arguments(spec: Spec) -> dict[str, Any]:
@@ -191,39 +200,23 @@ def _path(spec: Spec, name: str) -> Path:
     return bundled(name.removeprefix(BUNDLED)) if name.startswith(BUNDLED) else spec.path.parent / name
 
 
-def _simulated(spec: Spec, data: Mapping[str, Any]) -> Simulated:
-    if data["simulated"] not in SIMULATIONS:
-        raise InputError(
-            f"{spec.path}, line {line_of(spec.text, 'simulated')}: simulated = {data['simulated']!r}; there are: "
-            f"{', '.join(map(repr, SIMULATIONS))}."
-        )
-    known = SIMULATIONS[data["simulated"]]
-    settings = dict(data.get("simulation", {}))
-    unknown = [key for key in settings if key not in known]
-    if unknown:
-        raise InputError(
-            f"{spec.path}, line {line_of(spec.text, unknown[0])}: '{unknown[0]}' is not a setting of the simulation; "
-            f"there are: {', '.join(known)}."
-        )
-    wrong = [
-        key for key, value in settings.items() if not isinstance(value, int) or isinstance(value, bool) or value < 1
-    ]
-    if wrong:
-        raise InputError(
-            f"{spec.path}: [data] simulation: '{wrong[0]}' must be a whole number of at least 1, found {settings[wrong[0]]!r}."
-        )
-    if data["simulated"] == "list_and_direct":
-        return list_and_direct(**settings)
-    if data["simulated"] == "nation":
-        return nation(**settings)
-    return two_wave_survey(read_published(bundled(CSTO_TABLE), J=4, N=400), **settings)
+def _simulated(spec: Spec) -> Simulated:
+    locate = partial(_path, spec)
+    return simulation_of(spec.path, spec.text, spec.tables, _drawn_by(spec), instruments_of(spec.path, spec.text, spec.tables),
+                         lambda: population_of(spec.path, spec.text, spec.tables, locate),
+                         lambda: read_published(bundled(CSTO_TABLE), J=4, N=400))
+
+
+def _drawn_by(spec: Spec) -> dict[str, Any]:
+    """Arguments of the specification that a spec's survey is drawn by."""
+    priors = spec.tables.get("priors")
+    return _model(spec) | ({"priors": priors} if priors else {})
 
 
 def _check_models(spec: Spec, study: ListExperiment) -> None:
     """Resolve every model against the data as a fit will, so that a fault shows before anything is fitted."""
     margins = known_margins(spec)
-    priors = spec.tables.get("priors")
-    model = _model(spec) | ({"priors": priors} if priors else {})
+    model = _drawn_by(spec)
     for alternative in ({}, *spec.table("report").get("alternatives", [])):
         changed = {**model, **{key: value for key, value in alternative.items() if key != "name"}}
         try:

@@ -290,7 +290,7 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
     if data.get("missing", MISSING[0]) not in MISSING:
         raise InputError(f"{where}{line_of(text, 'missing', 'data')}: [data] missing = {data['missing']!r}: say one of "
                          f"{', '.join(MISSING)}.")
-    if "simulated" in data and "population" in tables:
+    if data.get("simulated", "model") != "model" and "population" in tables:
         raise InputError(f"{where}{line_of(text, 'population')}: [population] is part of the simulation. Leave it out.")
     for key, values in (("arms", data.get("arms")), ("change", report.get("change"))):
         if values is not None and len(values) != 2:

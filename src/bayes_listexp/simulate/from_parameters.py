@@ -146,4 +146,5 @@ def _at(cells: Points, cell: Any) -> Points:
     def of(m: Matrices) -> Matrices:
         return Matrices(m.intercept, take(m.slopes), tuple(g._replace(columns=take(g.columns), level=take(g.level)) for g in m.groups))
 
-    return Points({name: of(m) for name, m in cells.matrices.items()}, take(cells.item))
+    wave = None if cells.wave is None else take(cells.wave)
+    return Points({name: of(m) for name, m in cells.matrices.items()}, take(cells.item), wave)

@@ -153,7 +153,7 @@ class TestLimits:
         (lambda: planning.allocation({"a": 1, "b": 9}, 10, minimum={"a": 13}), "there are n = 10"),
         (lambda: planning.allocation({"a": 1, "b": 9999}, 10), "region 'a' would have no respondents"),
         (lambda: planning.assurance(planning.from_items(ITEMS, 0.3), [100], prevalence_sd=0.5), "less than 0.458"),
-        (lambda: planning.assurance(planning.from_items(ITEMS, 0.3), [100], estimator="nls"), "there are dim"),
+        (lambda: planning.assurance(planning.from_items(ITEMS, 0.3), [100], estimator="nls"), "there are dim, ml, posterior"),
         (lambda: planning.assurance(planning.from_items(ITEMS, 0.3), [100], change=-0.4, studies=10), "leads outside 0 to 1"),
         (lambda: planning.change_variance(*[planning.from_items(ITEMS, 0.3)] * 2, panel=Panel("again")), "there are kept, swapped, fresh"),
         (lambda: planning.direct_question(planning.from_items(ITEMS, 0.3), -0.4), "would be -0.1"),

@@ -10,6 +10,8 @@ from bayes_listexp.figures.comparisons import published_support, robustness
 from bayes_listexp.figures.course import Printed, trajectory
 from bayes_listexp.figures.maps import tile_grid
 from bayes_listexp.figures.panels import answers_by_arm, prior_posterior
+from bayes_listexp.figures.planning_choices import control_item_frontier, planning_groups
+from bayes_listexp.figures.planning_curves import planning_break_even, planning_power, planning_precision
 from bayes_listexp.figures.style import to_png, to_svg
 from bayes_listexp.figures.survey import change_between_waves, list_and_direct, support_by_group
 
@@ -19,9 +21,14 @@ __all__ = [
     "balance_of_arms",
     "change_between_waves",
     "choropleth",
+    "control_item_frontier",
     "counts_and_binomial",
     "differences_by_group",
     "list_and_direct",
+    "planning_break_even",
+    "planning_groups",
+    "planning_power",
+    "planning_precision",
     "prior_posterior",
     "published_support",
     "robustness",

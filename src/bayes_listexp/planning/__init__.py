@@ -31,13 +31,18 @@ from bayes_listexp.planning.estimators import ESTIMATORS
 from bayes_listexp.planning.groups import allocation, pooled_groups
 from bayes_listexp.planning.information import likelihood_variance
 from bayes_listexp.planning.item_scenario import correlation_bounds, from_items, from_pilot
+from bayes_listexp.planning.plan_tables import Clusters, Plan, Regions, plan_tables
+from bayes_listexp.planning.plan_text import plan_paragraph
 from bayes_listexp.planning.precision import by_size, detectable, power, respondents
 from bayes_listexp.planning.scenario import Scenario, from_answers, from_counts, from_study
 
 __all__ = [
     "ESTIMATORS",
+    "Clusters",
     "Estimate",
     "Panel",
+    "Plan",
+    "Regions",
     "Scenario",
     "allocation",
     "assurance",
@@ -67,6 +72,8 @@ __all__ = [
     "list_direct_gap",
     "listed",
     "optimal_share",
+    "plan_paragraph",
+    "plan_tables",
     "pooled_groups",
     "power",
     "respondents",

@@ -68,15 +68,17 @@ def assurance(
     ``prevalence_sd`` as its standard deviation; P(count | trait) stays. With a ``change`` a second wave of as many other people
     follows, whose prevalence is the first's plus a normal draw around ``change``; pairs that leave 0 to 1 are drawn again.
 
-    Columns: ``n``, ``studies``, ``estimator``, ``mean_width`` (of the interval of probability 1 - level), ``narrower`` (share of
-    studies whose interval is narrower than ``width``), ``excludes_zero``, ``coverage``, ``bias``; with a change also
+    Columns: ``n``, ``studies``, ``estimator``, ``no_se`` (share of studies without a standard error: the likelihood has its
+    maximum at a prevalence of 0 or 1; they count as reaching no aim), ``mean_width`` (of the interval of probability 1 - level),
+    ``narrower`` (share of studies whose interval is narrower than ``width``), ``excludes_zero``, ``coverage``, ``bias``; with a change also
     the same of the change, their names beginning with ``change_``, and ``detects``: the probability of a change in the expected
     direction given the data is above ``sure``, under a flat prior and the normal approximation.
     Shares of S studies have a Monte Carlo error of at most 0.5 / sqrt(S).
 
     Parameters
     ----------
-    estimator : "dim" (difference in means) or "ml" (maximum likelihood, any distribution of the count that does not depend on the trait).
+    estimator : "dim" (difference in means), "ml" (maximum likelihood), or "posterior" (mean and standard deviation under a uniform
+        prior); the latter two with any distribution of the count that does not depend on the trait.
     workers : processes; more than one start a fresh Python each, which takes a second or two. Scripts that ask for them must guard
         their main part by ``if __name__ == "__main__"``.
     progress : called with studies done and studies in all.
@@ -132,7 +134,8 @@ def _reached(question: Question, found: Estimated, truth: np.ndarray) -> pd.Data
     """Whether each study's interval is narrow, excludes zero and holds the truth."""
     half = norm.ppf(1 - question.level / 2) * found.se
     return pd.DataFrame({
-        "mean_width": 2 * half, "narrower": 2 * half < question.width, "excludes_zero": np.abs(found.estimate) > half,
+        "no_se": np.isnan(half), "mean_width": 2 * half, "narrower": 2 * half < question.width,
+        "excludes_zero": np.abs(found.estimate) > half,
         "coverage": np.abs(found.estimate - truth) <= half, "bias": found.estimate - truth,
     }).astype(float)  # fmt: skip
 

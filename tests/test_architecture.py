@@ -116,6 +116,8 @@ ROOMS = [
     "survey_pooling",
     "survey_report",
     "published_report",
+    "planning_report",
+    "plan_options",
     "batch",
     "cli",
 ]

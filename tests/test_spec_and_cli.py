@@ -8,7 +8,8 @@ import pytest
 
 from bayes_listexp.cli import main
 from bayes_listexp.errors import InputError
-from bayes_listexp.spec import bundled, fit_arguments, published_of, read_spec, study_of
+from bayes_listexp.planning.plan_settings import plan_of
+from bayes_listexp.spec import bundled, fit_arguments, pilot_of, published_of, read_spec, study_of
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -116,6 +117,8 @@ def test_the_models_that_come_along_are_valid(path):
         study, simulated = study_of(read)
         assert study.synthetic
         assert simulated is not None
+    elif read.kind == "plan":
+        assert plan_of(read.tables, pilot=pilot_of(read, "scenario")).sizes
     else:
         table, later = published_of(read)
         assert (table.J, table.N) == (4, 400)

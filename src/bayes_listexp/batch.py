@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import xarray as xr
+from matplotlib.figure import Figure as MatplotlibFigure
 
 from bayes_listexp import report as reporting
 from bayes_listexp.changes import wave_dates
@@ -20,7 +22,7 @@ from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.figures import Printed
+from bayes_listexp.figures import Printed, to_png
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
@@ -289,6 +291,25 @@ def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -
         if isinstance(block, reporting.Figure):
             (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
     return folder / name
+
+
+def write_plan(out: Path, page: Report, figures: Mapping[str, MatplotlibFigure], choice: pd.DataFrame | None = None) -> None:
+    """Write the folder of a plan: plan.html, tables as CSV and LaTeX, figures as SVG and PNG, the paragraph as text.
+
+    ``choice`` of control items is written whole, while the page has its best rows.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        folder = Path(scratch) / "plan"
+        folder.mkdir()
+        write_page(page, folder, "plan.html", tables_of(page))
+        if choice is not None:
+            (folder / "tables" / "control-items.csv").write_text(to_csv(Table("control-items", choice, "")), encoding="utf-8")
+        for name, drawn in figures.items():
+            (folder / "figures" / f"{name}.png").write_bytes(to_png(drawn))
+        texts = [block for section in page.sections for block in section.blocks if isinstance(block, reporting.Code)]
+        (folder / "paragraph.txt").write_text(texts[0].text + "\n", encoding="utf-8")
+        _replace(folder, out)
 
 
 def _replace(folder: Path, target: Path) -> None:

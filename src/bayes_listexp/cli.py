@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.plan_options import NOTHING_ASKED, PlanOptions, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    import pandas as pd
+
     from bayes_listexp.experiment import ListExperiment
+    from bayes_listexp.planning.plan_tables import Plan
 
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -124,6 +129,8 @@ def check(
         first = next(iter({**given, **settings, "by": by}))
         raise InputError(f"{source}: a spec says this itself; leave out --{first}, or write it there.")
     read = read_spec(source)
+    if read.kind == "plan":
+        raise InputError(f"{source} is a plan, and has no data to check. Use bayes-listexp plan {source}.")
     if read.kind == "published":
         for finding in audit_means(published_of(read)[0]):
             print(f"{'passed' if finding.passed else finding.severity}: {finding.text}")
@@ -210,6 +217,42 @@ def simulate(spec: Path, *, seed: int | None = None, n: int | None = None, out: 
 
 
 @app.command
+def plan(
+    spec: Path | None = None, *, options: PlanOptions = NOTHING_ASKED, workers: int = 1, out: Path | None = None, quiet: bool = False
+) -> int:
+    """Plan the next study: what so many respondents can say, by design, size and group.
+
+    Parameters
+    ----------
+    spec: A TOML spec with kind = "plan"; options go before what it says.
+    options: What is assumed and asked.
+    workers: Processes for the simulated studies; the results do not depend on their number.
+    out: Folder for the page with its tables and figures.
+    quiet: No progress.
+    """
+    from bayes_listexp.planning.plan_settings import plan_of
+    from bayes_listexp.planning.plan_tables import plan_tables
+    from bayes_listexp.planning.plan_text import plan_paragraph
+
+    planned, choice = (plan_of(merged(options, {})), None) if spec is None else _plan_of_spec(spec, options)
+    with _bar("simulated studies", quiet) as progress:
+        tables = plan_tables(planned, workers=workers, progress=progress)
+    for name, table in tables.items():
+        print(f"{name.replace('_', ' ')}\n{table.round(4).to_string(index=False)}\n")
+    if choice is not None:
+        print(f"control items\n{choice.head(12).round(4).to_string(index=False)}\n")
+    print(plan_paragraph(planned, tables))
+    if out is not None:
+        from bayes_listexp.batch import write_plan
+        from bayes_listexp.planning_report import plan_figures, plan_report
+
+        page = plan_report(planned, tables, choice=choice, command="" if spec is None else f"bayes-listexp plan {spec.name}")
+        write_plan(out, page, plan_figures(planned, tables, choice), choice)
+        print(out / "plan.html", flush=True)
+    return FINE
+
+
+@app.command
 def show(run: Path) -> int:
     """Print the summary of a stored fit.
 
@@ -242,12 +285,28 @@ def show(run: Path) -> int:
     return FINE
 
 
+def _plan_of_spec(path: Path, options: PlanOptions) -> tuple[Plan, pd.DataFrame | None]:
+    """The plan of a spec with the options in its place, and its choice of control items."""
+    from bayes_listexp.planning.plan_settings import plan_of
+    from bayes_listexp.spec import control_item_choice, pilot_of, read_spec
+
+    spec = read_spec(path)
+    if spec.kind != "plan":
+        raise InputError(f'{path}: kind = "{spec.kind}": a plan needs a spec with kind = "plan".')
+    try:
+        return plan_of(merged(options, spec.tables), pilot=pilot_of(spec, "scenario"), title=spec.title), control_item_choice(spec)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
 def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
     from bayes_listexp.spec import read_spec
 
     if not specs:
         raise InputError("no spec was given. Name one or more TOML files.")
     read = [read_spec(path) for path in specs]
+    if plans := [spec.path for spec in read if spec.kind == "plan"]:
+        raise InputError(f"{plans[0]} is a plan, and has nothing to fit. Use bayes-listexp plan {plans[0]}.")
     names = [spec.path.stem for spec in read]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -269,6 +328,20 @@ def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
 
 def _say(quiet: bool) -> Callable[[str], None]:
     return (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
+
+
+@contextmanager
+def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _first_line(path: Path) -> str:

@@ -10,10 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.geography import RegionMap
 from bayes_listexp.margins import Margin
+from bayes_listexp.planning.control_items import frontier
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
@@ -175,6 +178,28 @@ def published_of(spec: Spec) -> tuple[PublishedTable, PublishedSupport | None]:
         N=tuple(sizes) if isinstance(sizes, list) else sizes,
         label=later.get("label", "the later wave"),
     )
+
+
+def pilot_of(spec: Spec, table: str) -> pd.DataFrame | None:
+    """The survey that ``pilot`` in a table of a plan's spec names, or None."""
+    settings = spec.table(table)
+    return read_survey(_path(spec, settings["pilot"])) if "pilot" in settings else None
+
+
+def control_item_choice(spec: Spec) -> pd.DataFrame | None:
+    """Every choice of control items that [choice] of a plan's spec asks for, or None.
+
+    Raises
+    ------
+    InputError : [choice] lacks its pilot or J, or the pilot cannot be used.
+    """
+    settings = spec.table("choice")
+    if not settings:
+        return None
+    pilot = pilot_of(spec, "choice")
+    if pilot is None or "J" not in settings:
+        raise InputError(f"{spec.path}, line {line_of(spec.text, 'choice')}: [choice] needs 'pilot' and 'J'.")
+    return frontier(pilot, **{key: value for key, value in settings.items() if key != "pilot"})
 
 
 def bundled(name: str) -> Path:

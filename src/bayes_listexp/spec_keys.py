@@ -17,6 +17,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
+from bayes_listexp.planning.plan_settings import PLAN_KEYS
 
 KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
     "survey": {
@@ -140,13 +141,18 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
         "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,)},
         "report": {"author": (str,)},
     },
+    "plan": {
+        "": {"kind": (str,), "title": (str,)} | dict.fromkeys(PLAN_KEYS, (dict,)),
+        **{table: keys for table, keys in PLAN_KEYS.items() if keys},
+    },
 }
 """The tables and keys of a spec, by its kind, and the types their values may have."""
 
 SAMPLING = ("weights", "strata", "clusters", "replicate_weights", "replicate_method", "replicate_rho", "replicate_scales")
 """Keys of [data] that say how respondents were sampled."""
 
-REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {"survey": {"data": ("answer", "J")}, "published": {"data": ("file", "J", "N")}}
+REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {"survey": {"data": ("answer", "J")}, "published": {"data": ("file", "J", "N")},
+                                               "plan": {"scenario": ("prevalence",)}}
 
 
 def validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> None:

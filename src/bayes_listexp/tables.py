@@ -39,11 +39,12 @@ class Percent(NamedTuple):
 
 
 class Points(NamedTuple):
-    """A column of differences of probabilities (0-1) as signed percentage points."""
+    """A column of differences of probabilities (0-1) as percentage points, signed unless they are sizes, such as standard errors."""
 
     column: str
     heading: str
     digits: int = 0
+    signed: bool = True
 
 
 class Interval(NamedTuple):
@@ -195,8 +196,8 @@ def _cell(column: Column, row: tuple[Any, ...]) -> str:
             return _decimal(float(row[0]), digits)
         case Percent(digits=digits):
             return percent(row[0], digits)
-        case Points(digits=digits):
-            return points(row[0], digits)
+        case Points(digits=digits, signed=signed):
+            return _decimal(100 * row[0], digits, signed=signed)
         case Interval(digits=digits, points=True):
             return f"{points(row[0], digits)} to {points(row[1], digits)}"
         case Interval(digits=digits):

@@ -57,7 +57,7 @@ def plan_of(tables: Mapping[str, Mapping[str, Any]], *, pilot: pd.DataFrame | No
             missing = [field for field in record._fields if field not in record._field_defaults and field not in tables[name]]
             if missing:
                 raise InputError(f"[{name}] needs '{missing[0]}'.")
-            more[name] = record(**tables[name])  # type: ignore[operator]
+            more[name] = record(**tables[name])
     return Plan(scenario=scenario_of(tables.get("scenario", {}), pilot), groups=dict(tables.get("groups", {})), **plan, **more)
 
 
@@ -77,7 +77,8 @@ def scenario_of(settings: Mapping[str, Any], pilot: pd.DataFrame | None = None) 
         if J is None or "mean" not in given:
             raise InputError("plan: give the shares of the control items (items), or their number (J) and the mean of the answers (mean).")
         if unused := [name for name in ("correlation", "trait_correlation") if given.get(name)]:
-            raise InputError(f"plan: {unused[0]} is of single items, which are not given; use variance or ratio, and count_trait_correlation.")
+            raise InputError(f"plan: {unused[0]} is of single items, which are not given; use variance or ratio, and "
+                             "count_trait_correlation.")
         return from_counts(J, given["mean"], prevalence, variance=given.get("variance"), ratio=given.get("ratio", 1.0), **by_count)
     if J is not None and len(items) != J:
         raise InputError(f"plan: J = {J}, and there are {len(items)} items.")

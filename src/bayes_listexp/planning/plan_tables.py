@@ -107,6 +107,11 @@ class Plan:
         return self.effect if self.effect is not None else self.change if self.change is not None else self.scenario.prevalence
 
     @property
+    def sought_in_wave(self) -> float:
+        """The effect that one wave is to find: the prevalence, unless another is given."""
+        return self.effect if self.effect is not None else self.scenario.prevalence
+
+    @property
     def second(self) -> Scenario | None:
         """The second wave's scenario, where a change is planned."""
         if self.change is None:
@@ -146,7 +151,7 @@ def plan_tables(plan: Plan, *, workers: int = 1, progress: Progress | None = Non
     "careless", "groups" and "group_changes" (:func:`pooled_groups`), "regions", "items" (several sensitive ones), "assurance".
     """
     scenario = plan.scenario
-    sought = plan.sought if plan.change is None or plan.effect is not None else scenario.prevalence
+    sought = plan.sought_in_wave
     sized = partial(by_size, sizes=plan.sizes, level=plan.level, sides=plan.sides, power_wanted=plan.power)
     out = {"assumptions": _assumptions(plan),
            "precision": sized(plan.unit, effect=sought, prevalence=scenario.prevalence)}

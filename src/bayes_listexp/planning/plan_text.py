@@ -102,4 +102,4 @@ def _points(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.3g} %"
+    return f"{100 * value:.1f}".removesuffix(".0") + " %"

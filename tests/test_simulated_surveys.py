@@ -56,7 +56,7 @@ def offsets(counts, basis):
 @pytest.mark.parametrize("response", responses.names())
 def test_answers_fit_the_enumerated_model(response, counts):
     specification = Specification(response=response, counts=counts)
-    asks, n = Questionnaire(J=J), 20_000
+    asks, n = Questionnaire(J=J), 60_000
     truth = LIST | SHAPES[counts] | {"lapses": lapses_of(response)}
     survey = simulate_survey(PEOPLE, specification, Sampling(n=n), truth, asks=asks, seed=5).survey
     basis = shape_basis(template(PEOPLE, asks, specification, placebo=False).plan.cells.control_counts)

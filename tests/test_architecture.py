@@ -60,6 +60,7 @@ ROOMS = [
     "list_regression",
     "quick_likelihood",
     "two_step",
+    "misspecification",
     "instruments",
     "multiple_tests",
     "list_arms",

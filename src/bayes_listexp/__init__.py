@@ -34,6 +34,7 @@ _HOMES = {
     "linear_regression": "least_squares",
     "maximum_likelihood": "quick_likelihood",
     "nonlinear_least_squares": "two_step",
+    "specification_test": "misspecification",
     "prevalence_of_tables": "many_fits",
     "change_of_tables": "many_fits",
     "adjusted_difference": "adjusted",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +43,6 @@ class ListRegression:
     log_likelihood : at the estimate, of the respondents (weighted: of their normalised weights), without multinomial
         coefficients; NaN for "nls".
     n : respondents.
-    patterns : the distinct observations: ``cell``, ``arm``, ``answer``, ``n``, ``weight`` (sum of the normalised weights).
     influence : (pattern, coefficient): what one respondent of weight 1 adds to each estimate; the sum over respondents is 0, and
         the sum of squares is the sandwich variance.
     prevalence_influence : the same for the overall prevalence, (pattern,), the make-up of the sample included.
@@ -52,6 +51,7 @@ class ListRegression:
     boundary : coefficients that lie at infinity (a probability of 0 or 1): their s.e. is NaN, that of the others holds them fixed.
     modes : the distinct maxima found from several starts, highest first: ``log_density``, ``prevalence``, ``starts``.
     exclusions : respondents left out and why, by arm.
+    answers : what was estimated from, by distinct observation (:class:`bayes_listexp.list_answers.Answers`).
     """
 
     method: str
@@ -62,7 +62,6 @@ class ListRegression:
     variance: str
     log_likelihood: float
     n: int
-    patterns: pd.DataFrame
     influence: np.ndarray
     prevalence_influence: np.ndarray
     converged: bool
@@ -70,6 +69,12 @@ class ListRegression:
     boundary: tuple[str, ...]
     modes: pd.DataFrame
     exclusions: pd.DataFrame
+    answers: Answers = field(repr=False)
+
+    @property
+    def patterns(self) -> pd.DataFrame:
+        """The distinct observations: ``cell``, ``arm``, ``answer``, ``n``, ``weight`` (sum of the normalised weights)."""
+        return self.answers.patterns
 
     def coefficient(self, part: str, term: str = "Intercept") -> pd.Series:
         """The row of one coefficient.

@@ -59,21 +59,36 @@ def prevalence_of_tables(
     ------
     InputError : shapes that do not fit together, negative or missing counts, or a study with an empty arm.
     """
+    problem, start = problem_of_tables(control, treatment, counts=counts, columns=columns)
+    mass = problem.n.sum(axis=-1)
+    shares = mass / mass.sum(axis=1, keepdims=True) if shares is None else np.broadcast_to(shares, mass.shape)
+    found = maximise(problem, start)
+    return _estimates(problem, found.parameters, found.converged, found.log_density, shares)
+
+
+def problem_of_tables(
+    control: np.ndarray, treatment: np.ndarray, *, counts: str = "softmax", columns: np.ndarray | None = None
+) -> tuple[Problem, np.ndarray]:
+    """What :func:`prevalence_of_tables` maximises, and from where, (study, parameter).
+
+    Parameters are the trait's intercept and columns, the control counts' intercept and columns, and the directions of their shape.
+
+    Raises
+    ------
+    InputError : as :func:`prevalence_of_tables`.
+    """
     control, treatment = _tables(control, treatment)
     if counts not in COUNTS:
         raise InputError(f"counts = '{counts}': many fits know {' and '.join(COUNTS)}; for others use maximum_likelihood.")
     J, n = control.shape[-1] - 1, np.concatenate([control, treatment], axis=-1)
-    studies, cells = n.shape[:2]
+    cells = n.shape[1]
     X = np.zeros((cells, 0)) if columns is None else np.asarray(columns, dtype=float)
     if X.ndim != 2 or len(X) != cells or not np.isfinite(X).all():
         raise InputError(f"columns: one row of finite numbers for each of the {cells} cells is needed, found shape {X.shape}.")
-    mass = n.sum(axis=-1)
-    shares = mass / mass.sum(axis=1, keepdims=True) if shares is None else np.broadcast_to(shares, (studies, cells))
     basis = shape_basis(control.sum(axis=(0, 1))) if counts == "softmax" else np.zeros((0, J + 1))
     model = ListModel(J, counts, basis, report_tables({}, J))
     problem = Problem(model, _design(model, X), n)
-    found = maximise(problem, _start(problem, control, treatment))
-    return _estimates(problem, found.parameters, found.converged, found.log_density, shares)
+    return problem, _start(problem, control, treatment)
 
 
 def change_of_tables(control: np.ndarray, treatment: np.ndarray, *, counts: str = "softmax") -> ManyFits:

@@ -265,7 +265,6 @@ def _result(
         variance=variance,
         log_likelihood=float(log_density(problem._replace(penalty=None), at)[0]),
         n=int(answers.n.sum()),
-        patterns=answers.patterns,
         influence=influence @ own.own_scale.T,
         prevalence_influence=of_prevalence,
         converged=bool(found.converged[best]),
@@ -273,6 +272,7 @@ def _result(
         boundary=tuple(" ".join(name) for name, far in zip(own.names, edge, strict=True) if far),
         modes=distinct_modes([(float(found.log_density[best]), float(share @ expit(logits[best]))), *maxima]),
         exclusions=answers.exclusions,
+        answers=answers,
     )
 
 

@@ -97,7 +97,6 @@ def nonlinear_least_squares(
         variance="sandwich",
         log_likelihood=float("nan"),
         n=int(answers.n.sum()),
-        patterns=answers.patterns,
         influence=influence @ own.T,
         prevalence_influence=of_prevalence,
         converged=found.control.converged and found.trait[0].converged,
@@ -105,6 +104,7 @@ def nonlinear_least_squares(
         boundary=tuple(" ".join(name) for name, far in zip(names, edge, strict=True) if far),
         modes=distinct_modes([(-one.squares, float(share @ expit(Z @ one.at))) for one in found.trait]),
         exclusions=answers.exclusions,
+        answers=answers,
     )
 
 

@@ -40,6 +40,8 @@ _HOMES = {
     "adjusted_difference": "adjusted",
     "refusal_bounds": "bounds",
     "lying_bounds": "lying",
+    "subgroup_means": "subgroups",
+    "estimates_without_model": "overview",
     "combined_estimate": "list_and_direct",
     "placebo_tests": "list_and_direct",
     "no_design_effect_test": "no_design_effect.moment_test",

@@ -35,7 +35,17 @@ from bayes_listexp.published_report import headline as published_headline
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.simulated_files import simulated_files
-from bayes_listexp.spec import BUNDLED, Spec, fit_arguments, known_margins, map_of, published_of, resolve_path, study_of
+from bayes_listexp.spec import (
+    BUNDLED,
+    Spec,
+    estimate_arguments,
+    fit_arguments,
+    known_margins,
+    map_of,
+    published_of,
+    resolve_path,
+    study_of,
+)
 from bayes_listexp.spec_keys import events_of, line_of, printed_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
@@ -121,6 +131,7 @@ class Made(NamedTuple):
 def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     study, simulated = study_of(spec)
     regions = map_of(spec, study)  # before anything is fitted, so that a fault in it costs no waiting
+    alone = estimate_arguments(spec, study)
     arguments = fit_arguments(spec)
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
@@ -146,6 +157,7 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         **_course(spec, study),
         map=regions,
         checks=spec.table("checks"),
+        without_model=alone,
     )
     by = [name for name in (study.item, study.wave) if name is not None]
     overall = summarise(prevalence(trees["fit"], by=by))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bayes_listexp.experiment import ListExperiment
     from bayes_listexp.planning.plan_tables import Plan
+    from bayes_listexp.tables import Table
 
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -164,6 +165,38 @@ def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Map
         from bayes_listexp.checks_report import checks_report, tables_of_checks
 
         print(f"\n{write_page(checks_report(study, checks, covariates), out, 'checks.html', tables_of_checks(checks))}")
+    return FINE
+
+
+@app.command
+def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = None, by: list[str] | None = None) -> int:
+    """Print every estimate without a model that a study allows, within seconds: nothing is fitted.
+
+    Parameters
+    ----------
+    spec: A TOML spec of a survey.
+    out: Folder for the tables as CSV, unrounded.
+    covariates: Formula of the adjusted difference and of the linear regression, in place of the spec's.
+    by: Columns to show groups of, in place of the spec's.
+    """
+    from bayes_listexp.overview import estimates_without_model
+    from bayes_listexp.spec import estimate_arguments, read_spec, study_of
+    from bayes_listexp.survey_without_model import tables_without_model
+    from bayes_listexp.tables import to_csv
+
+    read = read_spec(spec)
+    if read.kind != "survey":
+        raise InputError(f"{spec}: kind = '{read.kind}': a published table has no respondents. See `bayes-listexp audit`.")
+    study, _ = study_of(read)
+    settings = estimate_arguments(read, study) | ({} if covariates is None else {"covariates": covariates})
+    change = read.table("report").get("change")
+    groups = by or read.table("report").get("by", [])
+    found = estimates_without_model(study, **settings, by=groups, change=tuple(change) if change else None)
+    for table in tables_without_model(found):
+        _print_table(table)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
     return FINE
 
 
@@ -350,6 +383,20 @@ def _first_line(path: Path) -> str:
             return lines.readline()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error
+
+
+def _print_table(table: Table) -> None:
+    from bayes_listexp.tables import Text, shown
+
+    cells = shown(table)
+    columns = []
+    for column, heading in zip(table.columns, cells.columns, strict=True):
+        texts = [heading, *cells[heading]]
+        pad = str.ljust if isinstance(column, Text) else str.rjust
+        columns.append([pad(text, max(map(len, texts))) for text in texts])
+    print(f"{table.caption}\n")
+    print("\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True)))
+    print(f"{table.note}\n" if table.note else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -45,6 +45,12 @@ def double_list(study: ListExperiment, *, second: str = "second", by: str | Sequ
     ], ignore_index=True)
 
 
+def best_weight(variance: np.ndarray) -> float:
+    """The weight of the first of two estimates, of covariance (2, 2), in their average of least variance."""
+    free = variance[0, 0] + variance[1, 1] - 2 * variance[0, 1]
+    return 0.5 if free <= 0 else float((variance[1, 1] - variance[0, 1]) / free)  # two without any variance weigh the same
+
+
 def _double(study: ListExperiment, table: pd.DataFrame, second: str, weighted: bool, probability: float) -> pd.DataFrame:
     n = table["_n"].to_numpy(dtype=float)
     lists = [(table["_answer"].where(table["_answer"] >= 0), table["_treated"].astype(float)),
@@ -60,8 +66,7 @@ def _double(study: ListExperiment, table: pd.DataFrame, second: str, weighted: b
     variance, degrees = influences.T @ (n[:, None] * influences), np.inf
     if designed:
         estimates, variance, degrees = by_design(study, table, both, weighted)
-    free = variance[0, 0] + variance[1, 1] - 2 * variance[0, 1]
-    best = 0.5 if free <= 0 else (variance[1, 1] - variance[0, 1]) / free  # two lists without any variance weigh the same
+    best = best_weight(variance)
     weights = np.array([[1, 0], [0, 1], [0.5, 0.5], [best, 1 - best], [1, -1]])
     estimate, se = weights @ estimates, np.sqrt(np.einsum("ki,ij,kj->k", weights, variance, weights))
     width = half_width(probability, degrees)

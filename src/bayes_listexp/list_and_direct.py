@@ -173,18 +173,12 @@ def _combined(
     w = weights_of(table, weighted)
     if not (n * w).sum() > 0:
         return [*[np.nan] * 8, int(n.sum()), "nobody answered both"]
-    no = d == NO
     blocks = {name: _columns(table[name]) for name in covariates}
-    (whole, missing), (among_no, reason) = (_part(y, a, n, w, blocks, rows, interactions) for rows in (no | True, no))
+    (whole, missing), (among_no, reason) = (_part(y, a, n, w, blocks, rows, interactions) for rows in (d >= NO, d == NO))
     designed = is_designed(study, weighted)
 
     def three(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share, of_share = _share_yes(d, w, n, corrected=not designed)
-        t, of_t = _effect(among_no, w[no], interactions, corrected=not designed, undefined=bool(reason))
-        dim, of_dim = _effect(whole, w, interactions, corrected=not designed, undefined=bool(missing))
-        influence = (1 - t) * of_share
-        influence[no] += (1 - share) * of_t
-        return np.array([share + (1 - share) * t, share, dim]), np.stack([influence, of_share, of_dim], axis=1)
+        return combine(None if missing else whole, None if reason else among_no, d, n, w, interactions=interactions, corrected=not designed)
 
     estimates, influences = three(w)
     variances, degrees = n @ influences**2, np.inf
@@ -194,6 +188,23 @@ def _combined(
     both = [interval(estimate, variance, degrees, probability) for estimate, variance in zip(estimates, variances, strict=True)]
     note = f"among those who say no: {reason}" if reason else "" if np.isfinite(both[0][1]) else "too few for a standard error"
     return [*both[0], *both[1][:2], *both[2][:2], int(n.sum()), note]
+
+
+def combine(
+    whole: Arms | None, among_no: Arms | None, d: np.ndarray, n: np.ndarray, w: np.ndarray, *, interactions: bool, corrected: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Combined estimate, share of direct yes, and difference between the arms, (3,), and what one respondent adds to each, (row, 3).
+
+    ``d`` (row,) are the direct answers, ``whole`` the arms of everybody and ``among_no`` those of who say no, None where an arm's effect
+    cannot be estimated; with ``corrected`` the squares add up to variances (n - 1 in each arm, or HC2).
+    """
+    no = d == NO
+    share, of_share = _share_yes(d, w, n, corrected=corrected)
+    t, of_t = _effect(among_no, w[no], interactions, corrected=corrected)
+    dim, of_dim = _effect(whole, w, interactions, corrected=corrected)
+    influence = (1 - t) * of_share
+    influence[no] += (1 - share) * of_t
+    return np.array([share + (1 - share) * t, share, dim]), np.stack([influence, of_share, of_dim], axis=1)
 
 
 def _share_yes(d: np.ndarray, w: np.ndarray, n: np.ndarray, *, corrected: bool) -> tuple[float, np.ndarray]:
@@ -214,10 +225,10 @@ def _part(
     return arms, unusable(arms, names, w[rows], interactions)
 
 
-def _effect(arms: Arms, w: np.ndarray, interactions: bool, *, corrected: bool, undefined: bool) -> tuple[float, np.ndarray]:
+def _effect(arms: Arms | None, w: np.ndarray, interactions: bool, *, corrected: bool) -> tuple[float, np.ndarray]:
     """The difference between the arms, adjusted where there are covariates, and what one respondent of each row adds to it."""
-    if undefined:
-        return np.nan, np.full(len(arms.y), np.nan)
+    if arms is None:
+        return np.nan, np.full(len(w), np.nan)
     if not arms.Z.shape[1]:
         return mean_difference(arms.y, arms.a, w, arms.n, corrected=corrected)
     return effect_influence(arms, w, interactions=interactions, variance="HC2" if corrected else "raw")

@@ -16,7 +16,7 @@ agrees with the distribution of the answers. Each is a difference in means of re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def lying_bounds(
     InputError : shares that are none, an unknown or repeated column, several sensitive items that ``by`` does not keep apart, or
         groups that were shown several list versions.
     """
-    ranges = {name: _range(name, share) for name, share in (("ceiling", ceiling), ("floor", floor))}
+    ranges = {name: share_range(name, share) for name, share in (("ceiling", ceiling), ("floor", floor))}
     by, table = respondents(study, by, weighted)
     refuse_mixed(study, by, "lying_bounds")
     if study.item is not None and study.item not in by:
@@ -77,7 +77,13 @@ def lying_bounds(
     return pd.DataFrame(rows, columns=[*by, *LYING_COLUMNS])
 
 
-def _range(name: str, share: Share) -> tuple[float, float]:
+def share_range(name: str, share: Share) -> tuple[float, float]:
+    """The lowest and the highest share of liars.
+
+    Raises
+    ------
+    InputError : it is neither a share below 1 nor two shares in order, the lowest below 1; ``name`` says which it is.
+    """
     ends = share if isinstance(share, (tuple, list)) else (share, share)
     numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends)
     if len(ends) != 2 or not numbers or not 0 <= ends[0] <= ends[1] <= 1 or ends[0] == 1:
@@ -86,7 +92,7 @@ def _range(name: str, share: Share) -> tuple[float, float]:
 
 
 def _bounds(
-    study: ListExperiment, table: pd.DataFrame, ranges: dict[str, tuple[float, float]], weighted: bool, probability: float
+    study: ListExperiment, table: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], weighted: bool, probability: float
 ) -> list[float]:
     y, arm, n = (table[name].to_numpy(dtype=float) for name in ("_answer", "_treated", "_n"))
     sizes = [int(n[arm == a].sum()) for a in (0, 1)]
@@ -94,8 +100,7 @@ def _bounds(
     if min((n * w)[arm == a].sum() for a in (0, 1)) <= 0:
         return [*[np.nan] * 8, *sizes]
     J = study.lists[table[study.version].iloc[0]] if study.version is not None else study.J
-    ends = [[_lies(side, shares[end], y, arm, n * w, J) for side, shares in ranges.items()] for end in (0, 1)]
-    recoded = [y + sum(lies for _, lies in sides) for sides in ends]
+    recoded, most = recoded_answers(y, arm, n * w, J, ranges)
     designed = is_designed(study, weighted)
 
     def both(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +110,15 @@ def _bounds(
     values, influences = both(w)
     variances = np.diag(by_design(study, table, both, weighted)[1]) if designed else n @ influences**2
     lower, upper = (Estimate(float(value), float(variance)) for value, variance in zip(values, variances, strict=True))
-    return [*with_interval(lower, upper, probability), *(most for most, _ in ends[1]), *sizes]
+    return [*with_interval(lower, upper, probability), *most, *sizes]
+
+
+def recoded_answers(
+    y: np.ndarray, arm: np.ndarray, weight: np.ndarray, J: int, ranges: Mapping[str, tuple[float, float]]
+) -> tuple[list[np.ndarray], list[float]]:
+    """Answers (row,) whose differences in means are the lower and the upper bound, and the most liars of each side of ``ranges``."""
+    ends = [[_lies(side, shares[end], y, arm, weight, J) for side, shares in ranges.items()] for end in (0, 1)]
+    return [y + sum(lies for _, lies in sides) for sides in ends], [most for most, _ in ends[1]]
 
 
 def _lies(side: str, share: float, y: np.ndarray, arm: np.ndarray, weight: np.ndarray, J: int) -> tuple[float, np.ndarray]:

@@ -15,18 +15,21 @@ import pandas as pd
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.geography import RegionMap
+from bayes_listexp.lying import share_range
 from bayes_listexp.margins import Margin
+from bayes_listexp.overview import main_effects
 from bayes_listexp.planning.control_items import frontier
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated
-from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, line_of, validate
+from bayes_listexp.spec_keys import KEYS, SAMPLING, fault, instruments_of, line_of, validate
 from bayes_listexp.spec_maps import check_map, region_map
 from bayes_listexp.spec_margins import check_margins, margins_of
 from bayes_listexp.spec_population import check_population, population_of, predictors_of
 from bayes_listexp.spec_simulation import answered_again, check_simulation, simulation_of
 from bayes_listexp.specification import Specification, blueprint, refuse_impossible
+from bayes_listexp.syntax import variables
 
 BUNDLED = "bundled:"
 CSTO_TABLE = "csto_table1_2022-09.csv"
@@ -140,6 +143,29 @@ def check_settings(spec: Spec) -> dict[str, Any]:
     """Settings of :func:`bayes_listexp.design_checks` from a survey spec: its table [checks], and the model's family of counts."""
     model = {"counts": str(spec.table("model")["counts"])} if "counts" in spec.table("model") else {}
     return spec.table("checks") | model
+
+
+def estimate_arguments(spec: Spec, study: ListExperiment) -> dict[str, Any]:
+    """What :func:`bayes_listexp.estimates_without_model` is told by a survey spec: the table [estimate].
+
+    Without ``covariates`` these are the columns of the trait formula's common effects.
+
+    Raises
+    ------
+    InputError : covariates that the study does not have, or shares of liars that are none; the message names file and line.
+    """
+    given = spec.table("estimate")
+    out: dict[str, Any] = {"covariates": given.get("covariates", main_effects(study, spec.table("model").get("trait", "1")))}
+    try:
+        variables(out["covariates"], study.covariates)
+    except InputError as error:
+        raise fault(spec.path, spec.text, "estimate", given, f"covariates: {error}") from error
+    try:
+        for side in {"ceiling", "floor"} & set(given):
+            out[side] = share_range(side, tuple(given[side]) if isinstance(given[side], list) else given[side])
+    except InputError as error:
+        raise fault(spec.path, spec.text, "estimate", given, str(error)) from error
+    return out
 
 
 def known_margins(spec: Spec) -> tuple[Margin, ...]:

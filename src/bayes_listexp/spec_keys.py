@@ -31,6 +31,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "priors": (dict, str),
             "population": (dict,),
             "sample": (dict,),
+            "estimate": (dict,),
             "report": (dict,),
             "checks": (dict,),
         },
@@ -103,6 +104,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "method": (str,),
         },
         "checks": {"planned": (float, dict), "order": (str,)},
+        "estimate": {"covariates": (str,), "ceiling": (float, list), "floor": (float, list)},
         "report": {
             "by": (list,),
             "change": (list,),

@@ -32,6 +32,7 @@ from bayes_listexp.survey_pooling import pooling_section
 from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_results import Survey, headline, identifier, support_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
+from bayes_listexp.survey_without_model import without_model_section
 from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
 
@@ -40,7 +41,8 @@ def survey_report(survey: Survey) -> Report:
     sections = [_data(survey), _design(survey)]
     sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
     pooled = pooling_section(survey)
-    sections += [support_section(survey), *weight_sections(survey), *([pooled] if pooled else [])]
+    alone = without_model_section(survey)
+    sections += [support_section(survey), *([alone] if alone else []), *weight_sections(survey), *([pooled] if pooled else [])]
     sections += [change_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]

@@ -25,7 +25,8 @@ class Survey(NamedTuple):
     ``alternatives`` are fits of the same study under other models; ``truth`` is what a simulation knows
     (:class:`bayes_listexp.simulate.Simulated`); ``command`` repeats the run. A change of ``delta`` (0 to 1) or more counts as
     large, one of at most ``rope`` as none. ``events`` (day, words) and ``printed`` shares stand in the course over the waves.
-    ``map`` says how regions are drawn on maps, ``checks`` are settings of :func:`bayes_listexp.design_checks`.
+    ``map`` says how regions are drawn on maps, ``checks`` are settings of :func:`bayes_listexp.design_checks`, and ``without_model``
+    arguments of :func:`bayes_listexp.estimates_without_model`.
     """
 
     study: ListExperiment
@@ -42,6 +43,7 @@ class Survey(NamedTuple):
     printed: Sequence[figures.Printed] = ()
     map: RegionMap | None = None
     checks: Mapping[str, Any] = {}
+    without_model: Mapping[str, Any] = {}
 
 
 def headline(survey: Survey) -> str:

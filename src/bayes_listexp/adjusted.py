@@ -94,12 +94,18 @@ def effect_influence(arms: Arms, w: np.ndarray, *, interactions: bool, variance:
     determines a coefficient.
     """
     fit = arm_effect(arms, w, interactions=interactions, variance=variance)
-    own = _of_means(arms, w, fit, interactions)
-    total = arms.n.sum()
-    correction = np.sqrt(total / (total - 1)) if variance != "raw" and total > 1 else 1.0
     if fit.alone[1]:
-        return float(fit.coefficients[1]), np.full(len(own), np.nan)
-    return float(fit.coefficients[1]), fit.influences[:, 1] + correction * own
+        return float(fit.coefficients[1]), np.full(len(arms.y), np.nan)
+    return float(fit.coefficients[1]), population_influence(arms, w, fit, interactions=interactions, corrected=variance != "raw")
+
+
+def population_influence(arms: Arms, w: np.ndarray, fit: LeastSquares, *, interactions: bool, corrected: bool = True) -> np.ndarray:
+    """What each unit of a fit adds to the arm's effect in a population, (unit,): by answers, and by covariates, whose means are
+    those of a sample; ``corrected`` by n/(n - 1).
+    """
+    own = np.bincount(fit.unit, weights=_of_means(arms, w, fit, interactions), minlength=len(fit.n))
+    units = fit.n.sum()
+    return np.asarray(fit.influences[:, 1] + (np.sqrt(units / (units - 1)) if corrected and units > 1 else 1.0) * own)
 
 
 def independent(arms: Arms, names: Sequence[str], w: np.ndarray) -> tuple[Arms, list[str]]:
@@ -188,10 +194,8 @@ def _estimate(
         return float(fit.coefficients[1]), np.nan, np.nan, "a respondent alone determines a coefficient: group rare levels"
     if len(fit.n) < 2 or fit.n.sum() < 2:
         return float(fit.coefficients[1]), np.nan, np.nan, "fewer than two sampled units"
-    influence = fit.influences[:, 1]
-    if of == "population":
-        own = np.bincount(fit.unit, weights=_of_means(arms, w, fit, interactions), minlength=len(fit.n))
-        influence = influence + np.sqrt(fit.n.sum() / (fit.n.sum() - 1)) * own
+    whole = population_influence(arms, w, fit, interactions=interactions)
+    influence = whole if of == "population" else fit.influences[:, 1]
     degrees = fit.degrees(np.eye(X.shape[1])[1]) if kind in ("HC2", "CR2") else left
     return float(fit.coefficients[1]), float(np.sqrt(fit.n @ influence**2)), degrees, ""
 
@@ -199,7 +203,7 @@ def _estimate(
 def _by_weights(arms: Arms, interactions: bool, of: str) -> Estimator:
     def estimator(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         fit = arm_effect(arms, w, interactions=interactions)
-        own = _of_means(arms, w, fit, interactions) if of == "population" else 0.0
-        return fit.coefficients[1:2], (fit.influences[:, 1] + own)[:, None]
+        whole = population_influence(arms, w, fit, interactions=interactions, corrected=False)
+        return fit.coefficients[1:2], (whole if of == "population" else fit.influences[:, 1])[:, None]
 
     return estimator

@@ -154,6 +154,11 @@ def test_weights_have_no_unit_and_copies_are_weights(estimator):
                            "1 + south + age", weighted=True) for f in (1, 10))
     pd.testing.assert_frame_equal(once.coefficients, ten.coefficients, rtol=1e-9)
     pd.testing.assert_frame_equal(once.prevalence, ten.prevalence, rtol=1e-9)
+    if estimator is maximum_likelihood:  # the sandwich would not care, the likelihood does
+        plain = [maximum_likelihood(ListExperiment.from_frame(frame.assign(w=frame["w"] * f), answer="y", arm="treat", J=3, weights="w"),
+                                    weighted=True, variance="information") for f in (1, 10)]
+        pd.testing.assert_frame_equal(plain[0].coefficients, plain[1].coefficients, rtol=1e-9)
+        assert plain[0].log_likelihood == pytest.approx(plain[1].log_likelihood, rel=1e-9)
     copies = (np.arange(len(frame)) % 3 + 1).astype(float)
     weighted = ListExperiment.from_frame(frame.assign(w=copies, psu=np.arange(len(frame))), answer="y", arm="treat", J=3, weights="w",
                                          clusters="psu")

@@ -171,7 +171,8 @@ def test_the_command_prints_and_writes_the_tables(capsys, spec, tmp_path):
     made = study(people(), wave="wave", weights="w", instruments=[DirectQuestion("d")])
     same(table.iloc[:2], difference_in_means(made, by="wave"))
     assert sorted(path.stem for path in (tmp_path / "tables").iterdir()) == [
-        "without-model", "without-model-bounds", "without-model-change", "without-model-groups", "without-model-regression"]
+        "list-regression", "list-regression-coefficients", "specification", "without-model", "without-model-bounds",
+        "without-model-change", "without-model-groups", "without-model-regression"]
 
 
 def test_the_spec_says_what_is_assumed(capsys, spec):

@@ -35,6 +35,7 @@ _HOMES = {
     "maximum_likelihood": "quick_likelihood",
     "nonlinear_least_squares": "two_step",
     "specification_test": "misspecification",
+    "quick_estimates": "quick_overview",
     "prevalence_of_tables": "many_fits",
     "change_of_tables": "many_fits",
     "adjusted_difference": "adjusted",

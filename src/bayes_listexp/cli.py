@@ -170,7 +170,7 @@ def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Map
 
 @app.command
 def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = None, by: list[str] | None = None) -> int:
-    """Print every estimate without a model that a study allows, within seconds: nothing is fitted.
+    """Print every estimate without a model that a study allows, and list regressions by quick estimators, within seconds.
 
     Parameters
     ----------
@@ -180,6 +180,8 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
     by: Columns to show groups of, in place of the spec's.
     """
     from bayes_listexp.overview import estimates_without_model
+    from bayes_listexp.quick_overview import quick_estimates
+    from bayes_listexp.quick_tables import tables_of_quick
     from bayes_listexp.spec import estimate_arguments, read_spec, study_of
     from bayes_listexp.survey_without_model import tables_without_model
     from bayes_listexp.tables import to_csv
@@ -192,7 +194,8 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
     change = read.table("report").get("change")
     groups = by or read.table("report").get("by", [])
     found = estimates_without_model(study, **settings, by=groups, change=tuple(change) if change else None)
-    for table in tables_without_model(found):
+    quick = quick_estimates(study, covariates=settings["covariates"])
+    for table in [*tables_without_model(found), *tables_of_quick(quick)]:
         _print_table(table)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)

@@ -100,11 +100,12 @@ def test_the_weight_of_the_priors_is_told_in_sentences_before_the_tables(plain, 
     report = survey_report(Survey(plain, plain_tree, "Title", by=["group"]))
     blocks = next(section for section in report.sections if section.id == "priors").blocks
     names = [getattr(block, "name", block.kind) for block in blocks]
-    assert names == ["priors", "items", "contraction", "prior", "paragraph", "power-scaling"]
+    assert names == ["priors", "items", "contraction", "prior", "paragraph", "checks", "power-scaling"]
     whole = contraction(plain_tree)
     assert set(blocks[1].texts) == set(whole.loc[~whole["group_effect"], "text"]) - {""}
     assert blocks[2].frame["contraction"].is_monotonic_increasing
-    assert blocks[5].frame["quantity"].tolist() == ["prevalence", f"prevalence (group: {HOSTILE})", "prevalence (group: a)"]
+    assert [check.name for check in blocks[5].checks] == ["prior and data"]
+    assert blocks[6].frame["quantity"].tolist() == ["prevalence", f"prevalence (group: {HOSTILE})", "prevalence (group: a)"]
 
 
 SPEC = """

@@ -105,7 +105,7 @@ def missing_covariates(study: ListExperiment, covariates: Sequence[str]) -> Chec
     for name in [name for name in covariates if study.table[name].isna().any()]:
         counts = study.listed.groupby([study.listed[name].isna(), "_treated"])["_n"].sum().unstack(fill_value=0)
         p = float(chi2_contingency(counts, correction=False).pvalue) if counts.shape == (2, 2) else 1.0
-        absent = counts.loc[True]
+        absent = counts.loc[True] if True in counts.index else {}  # nobody, where only people without a list answer lack it
         rows.append((name, int(absent.get(False, 0)), int(absent.get(True, 0)), p))
     table = pd.DataFrame(rows, columns=["covariate", "control", "treatment", "p"])
     table["p adjusted"] = holm(table["p"].to_numpy())

@@ -48,9 +48,7 @@ def energy(tree: xr.DataTree) -> list[Check]:
     """Whether the momenta reach the energies of the posterior (E-BFMI, Betancourt 2016); none where energies were not stored."""
     if "energy" not in tree["sample_stats"].to_dataset():
         return []
-    found = az.bfmi(tree)
-    values = np.asarray(found["energy"] if isinstance(found, xr.Dataset | xr.DataTree) else found, dtype=float)
-    least = float(values.min())
+    least = float(np.min(az.bfmi(tree["sample_stats"].to_dataset()["energy"])))
     text = f"The smallest E-BFMI of a chain is {least:.2f} (limit {ENERGY_LIMIT})."
     return [Check("energy", "Did the sampler reach the tails of the posterior?", least >= ENERGY_LIMIT, least, None, text,
                   advice="Tails are explored slowly: tune longer, or narrow the priors of group effects' sds.")]

@@ -97,9 +97,10 @@ def counts_tested(control: np.ndarray, treatment: np.ndarray, method: str = "tex
     for side, part in ((0, slice(0, J)), (1, slice(1, J + 1))):
         t, s = estimates[:, side, part], covariances[:, side, part, part]
         selected = selected_as_in_list(t, n) if method == "list-9.2.6" else _selected(t, s, n, method)
+        selected &= (np.diagonal(s, axis1=-2, axis2=-1) > 0) | (t < 0)  # without sampling error, and not negative: nothing to test
         statistic, kept, p = _by_selection(t, s, selected)
         if method == "list-9.2.6":
-            one = np.flatnonzero(kept == 1)
+            one = np.flatnonzero((kept == 1) & (selected.sum(axis=-1) == 1))
             p[one] = welch_p(control[one], treatment[one], 1 - side, selected[one].argmax(axis=-1) + side)
         sides.append((statistic, kept, p))
     statistic, kept, p = (np.stack(values, axis=-1).reshape(*shape, 2) for values in zip(*sides, strict=True))

@@ -7,8 +7,9 @@ import xarray as xr
 from scipy.stats import binomtest, chi2, norm
 
 from bayes_listexp import DirectQuestion, InputError, ListExperiment, SecondList, figures
-from bayes_listexp.checks import Check, as_family, design_checks, fit_checks, names_of
+from bayes_listexp.checks import Check, as_family, design_checks, fit_checks, lists, names_of
 from bayes_listexp.checks.arms import arm_sizes, balance_by_level, missing_by_arm
+from bayes_listexp.checks.assumptions import specification
 from bayes_listexp.checks.lists import dispersion, impossible_groups, information
 from bayes_listexp.checks.page import page_of
 from bayes_listexp.checks.predicted import prior_and_data
@@ -16,6 +17,7 @@ from bayes_listexp.checks.questions import order_of_questions, two_lists
 from bayes_listexp.checks.source import study_of_file
 from bayes_listexp.checks_report import checks_report, tables_of_checks
 from bayes_listexp.cli import main
+from bayes_listexp.list_arms import ListArms
 from bayes_listexp.no_design_effect.type_shares import type_shares
 from bayes_listexp.report import render_report
 from tests.conftest import shared
@@ -45,7 +47,7 @@ def test_a_sound_design_fails_nothing():
     names, page = failed(people(), planned=0.5)
     assert names == set()
     assert page.startswith("0 checks failed")
-    assert "Holm's adjustment for all 4" in page  # sizes, balance, possible differences, no design effect
+    assert "Holm's adjustment for all 5" in page  # sizes, balance, possible differences, no design effect, specification
 
 
 def test_a_design_effect_is_found_and_said():
@@ -147,9 +149,8 @@ def test_variance_ratio_has_its_interval():
     rng = np.random.default_rng(6)
     covered = 0
     for _ in range(200):
-        counts = np.bincount(rng.binomial(4, 0.5, 400), minlength=5)
-        frame = pd.DataFrame({"y": [0, 1, 2, 3, 4] * 2, "t": [0] * 5 + [1] * 5, "n": [*counts, *counts]})
-        low, high = dispersion(ListExperiment.from_counts(frame, answer="y", arm="t", n="n", J=4)).interval
+        arms = ListArms({}, 4, np.bincount(rng.binomial(4, 0.5, 400), minlength=5), np.zeros(6))
+        _, low, high = lists._ratio(arms, *lists._moments(arms))
         covered += low <= 1 <= high
     assert covered / 200 == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 200))
 
@@ -163,6 +164,15 @@ def test_dispersion_fails_a_model_that_cannot_have_it():
         assert found.passed is False
         assert "The model takes the counts for" in found.text
     assert dispersion(study(pairs), "softmax").passed is None
+
+
+def test_a_binomial_that_does_not_fit_is_found():
+    frame = people(8000, prevalence=0.5)
+    unequal = (np.random.default_rng(11).random((8000, J)) < [0.95, 0.7, 0.9, 0.2]).sum(axis=1)
+    made = study(frame.assign(y=unequal + frame["t"] * frame["s"]))
+    assert specification(made, "binomial").passed is False
+    assert specification(made).passed is True
+    assert specification(made, "binomial").interval[1] < 0 < specification(made).interval[1]
 
 
 def test_information_by_hand():
@@ -226,10 +236,10 @@ def test_tests_answer_for_each_other():
 def test_false_alarms_are_few():
     # At most 5 % of sound studies have a failed test; here within 3 Monte Carlo errors of that.
     alarms = []
-    for seed in range(60):
+    for seed in range(30):
         checks = design_checks(study(people(400, seed=seed)), ["sex"], planned=0.5)
         alarms.append(any(check.passed is False for check in checks if check.p is not None))
-    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 30)
 
 
 REAL = [

@@ -177,10 +177,11 @@ def test_design_checks_are_named_and_told_apart():
         "no design effect",
         "no design effect (Bayes)",
         "types of people",
+        "specification",
     ]
     assert "dispersion" not in names_of(found, passed=True) + names_of(found, passed=False)
     assert names_of(found, passed=False) == []
-    assert len(design_checks(study(people()))) == 9
+    assert len(design_checks(study(people()))) == 10
     assert all(c.question.endswith("?") and c.text.endswith(".") for c in found)
 
 

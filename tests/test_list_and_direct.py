@@ -159,7 +159,7 @@ def test_placebo_checks_say_what_was_found(aronow):
     assert [c.name for c in checks][-3:] == ["placebo test I", "placebo test II", "contradictions"]
     assert placebo_direct(of_list(aronow, "2"))[0].passed is False  # p = .019 by itself
     assert found["placebo test I"].passed is None  # and not among the other tests
-    assert "Adjusted for the 5 tests of this list (Holm)" in found["placebo test I"].text
+    assert "Adjusted for the 6 tests of this list (Holm)" in found["placebo test I"].text
     assert found["placebo test I"].text.startswith(
         "Among those who say yes to the direct question the list finds 85.0 % with the trait (95 % interval 72.5 to 97.5; "
         "100 expected, p = 0.019)."

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from bayes_listexp.checks.arms import strata_of
 from bayes_listexp.checks.record import LEVEL, Check, within_lists, worst_of
+from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.misspecification import specification_test
 from bayes_listexp.no_design_effect.bayes_factor import no_design_effect_bayes_factor
 from bayes_listexp.no_design_effect.moment_test import no_design_effect_test
 from bayes_listexp.no_design_effect.type_shares import TYPE_COLUMNS, type_shares
@@ -65,6 +69,32 @@ def bayes_factor(study: ListExperiment) -> Check:
     advice = "As for the no-design-effect test: compare models in which people lie at the edges or answer carelessly."
     return Check("no design effect (Bayes)", "How well do the answers go with no design effect?", passed, factor, table, text,
                  advice=advice)
+
+
+def specification(study: ListExperiment, counts: str | None = None) -> Check:
+    """Hausman's test of the model without covariates: whether maximum likelihood finds the prevalence that the difference in means does.
+
+    ``counts`` is the family of control counts of a model; the saturated one ("softmax") where none is named or the quick likelihood lacks
+    it. Where the quick likelihood does not know the design (several items, list versions) the check says so, and is no test.
+    """
+    question = "Does a model find the prevalence that the difference in means does?"
+    family: Any = counts if counts in ("binomial", "beta_binomial") else "softmax"
+    try:
+        table = specification_test(study, counts=family)
+    except InputError as error:
+        return Check("specification", question, None, None, None, f"Not tested: {error}")
+    row = table.set_index("test").loc["prevalence"]
+    if not np.isfinite(row["p"]):
+        return Check("specification", question, None, None, table, f"Not tested: {row['remark'] or 'the two estimators are the same'}.")
+    half = 1.96 * row["se"]
+    text = (f"By maximum likelihood ({family.replace('_', '-')} counts) the prevalence is {100 * row['likelihood']:.1f} %, "
+            f"{100 * row['difference']:+.1f} points (95 % interval {100 * (row['difference'] - half):.1f} to "
+            f"{100 * (row['difference'] + half):.1f}) from the difference in means (Hausman's test, p = {row['p']:.2g}).")
+    advice = ("An assumption of the model does not hold: the counts' distribution (take counts = 'softmax'), their independence of the "
+              "trait (dependence = 'shift' or 'free'), or truthful answers and no design effect (a response model). Do not report this "
+              "model alone.")
+    return Check("specification", question, bool(row["p"] >= LEVEL), float(row["difference"]), table, text,
+                 (float(row["difference"] - half), float(row["difference"] + half)), float(row["p"]), advice)
 
 
 def _whose(row: pd.Series) -> str:

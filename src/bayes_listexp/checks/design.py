@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bayes_listexp.checks.arms import arm_sizes, balance, bounds_of_refusals, missing_by_arm, missing_covariates
-from bayes_listexp.checks.assumptions import bayes_factor, no_design_effect, types_of_people
+from bayes_listexp.checks.assumptions import bayes_factor, no_design_effect, specification, types_of_people
 from bayes_listexp.checks.lists import dispersion, edges, impossible_groups, information
 from bayes_listexp.checks.questions import contradictions, order_of_questions, placebo_direct, two_lists
 from bayes_listexp.checks.record import Check, as_family
@@ -55,7 +55,7 @@ def design_checks(
     found = {
         ARMS: _of_arms(study, covariates, planned),
         LISTS: [edges(study), dispersion(study, counts), impossible_groups(study, covariates), information(study)],
-        ASSUMPTIONS: [no_design_effect(study), bayes_factor(study), types_of_people(study)],
+        ASSUMPTIONS: [no_design_effect(study), bayes_factor(study), types_of_people(study), specification(study, counts)],
         QUESTIONS: _of_questions(study, order),
         SAMPLE: [*sample, *sampling(study)],
     }

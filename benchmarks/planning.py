@@ -3,7 +3,7 @@
 People are drawn one by one (trait, count, arm, cluster, wave), answer, and are estimated as a study would be; nothing of the
 formulas enters. The last column is the distance in Monte Carlo standard errors.
 
-``python benchmarks/planning.py`` prints the tables as Markdown, in about two minutes on one core.
+``python benchmarks/planning.py`` prints docs/planning.md, in about two minutes on one core.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_listexp import planning
+from bayes_listexp.many_fits import prevalence_of_tables
 from bayes_listexp.planning import Panel, Scenario
 
 N = 240
@@ -85,6 +86,21 @@ def rows(studies: int, seed: int = 1) -> Iterator[Row]:
     yield from careless(studies, seed)
     yield from clusters(studies, seed)
     yield from groups(studies, seed)
+    yield from likelihoods(studies, seed)
+
+
+def likelihoods(studies: int, seed: int) -> Iterator[Row]:
+    """The Fisher information against maximum-likelihood estimates of many studies."""
+    n, rng = 4000, np.random.default_rng(seed)
+    uneven = planning.from_items([0.95, 0.7, 0.9, 0.2], 0.5)
+    equal = planning.from_items([0.69] * 4, 0.5)
+    cases = ((uneven, "softmax", "items of 95, 70, 90, 20 %, any counts"), (equal, "binomial", "equal items, binomial"))
+    for scenario, counts, name in cases:
+        answers = planning.simulate_answers(scenario, np.full(studies // 10, 0.5), n, 0.5, rng)
+        found = prevalence_of_tables(*answers, counts=counts)
+        se = sqrt(planning.likelihood_variance(scenario, counts=counts) / n)
+        gain = planning.dim_variance(scenario) / n / se**2
+        yield spread(f"likelihood, 4,000 respondents, {name} (efficiency {gain:.2f}): se", se, found.estimate)
 
 
 def lists(studies: int, seed: int) -> Iterator[Row]:
@@ -352,6 +368,17 @@ def timing(studies: int = 10_000) -> pd.DataFrame:
     return pd.DataFrame(out, columns=["estimator", "processes", "studies (of two waves)", "seconds"])
 
 
+def calibration(studies: int = 4000) -> pd.DataFrame:
+    """How often the intervals of each estimator cover, at a prevalence and on average over a uniform belief of it."""
+    out = []
+    for estimator in planning.ESTIMATORS:
+        for prevalence, sd, said in ((0.05, 0.0, "5 %"), (0.35, 0.0, "35 %"), (0.5, 0.2886, "anything, uniform")):
+            scenario = PLAIN.with_prevalence(prevalence)
+            table = planning.assurance(scenario, [200, 1000], prevalence_sd=sd, estimator=estimator, studies=studies)
+            out += [(estimator, said, int(row.n), row.coverage, row.mean_width, row.bias, row.no_se) for row in table.itertuples()]
+    return pd.DataFrame(out, columns=["estimator", "prevalence", "n", "coverage of 95 %", "mean width", "bias", "without s.e."])
+
+
 def markdown(table: pd.DataFrame, digits: int = 4) -> str:
     """A table as Markdown."""
     cells = [[f"{v:.{digits}f}" if isinstance(v, float) else f"{v}" for v in row] for row in table.itertuples(index=False)]
@@ -359,8 +386,67 @@ def markdown(table: pd.DataFrame, digits: int = 4) -> str:
     return "\n".join([lines[0], "|" + "---|" * table.shape[1], *lines[1:]])
 
 
+TEXT = """# Planning the next study
+
+`bayes_listexp.planning` and `bayes-listexp plan` say what a study of some size will be able to say. Everything follows from a *scenario*,
+the joint distribution of the trait and the number of control items that apply (2 (J + 1) types of people); it comes from shares of the
+control items and their correlations, from the mean and variance of a control arm, from a pilot, or from a study at hand. Each design then
+has a *unit variance*: the number of respondents times the variance of its estimate. Printed by `python benchmarks/planning.py`, whose
+docstring says how.
+
+## Formulas against simulated people
+
+Standard errors, biases and powers with {n} respondents unless said otherwise, and what {studies:,} simulated studies give ({some:,} for
+1,000 respondents, a tenth for the likelihoods). `distance` is in Monte Carlo standard errors; its mean square is {square:.2f}, and 1 is
+expected.
+
+{comparison}
+
+What stands out: people who keep their arms in both waves make the change more precise, people who swap arms make it less so (their counts
+then enter twice). Arms drawn within clusters cost little, whole clusters in one arm much, because what a cluster's counts have in common
+cancels in the difference. Powers are normal approximations; with fewer than 300 respondents they are up to half a point too low.
+
+## What it costs that the spread between groups is not known
+
+`pooled_groups` takes the standard deviation between groups as known (here 10 points). Estimated with a half-normal(0.5) prior, over
+simulated sets of groups:
+
+{between}
+
+The root mean squared error is 4 to 16 % larger than the formula says, the more the fewer the respondents; the posterior is wider still
+where the data leave the spread open.
+
+## The luck of the best control items
+
+The choice of 4 out of 10 items with the least variance in a pilot, over {pilots} simulated pilots: its variance there, its true variance,
+and those of the truly best and of the average choice.
+
+{selection}
+
+A pilot of 100 promises a variance a quarter below what the list will have, and still picks a better list than an average one.
+
+## Estimators of the assurance
+
+Coverage of 95 % intervals, their mean width, the mean error of the estimate, and the share of studies without a standard error (the
+likelihood has its maximum at a prevalence of 0 or 1; they count as not covering). Averaged over the prior that it uses, the posterior
+covers as it should; at a rare trait it is pulled upwards.
+
+{calibration}
+
+## Time
+
+Seconds for {timed:,} simulated studies of 1,000 respondents in each of two waves, on a busy machine with two cores. A further process
+takes some seconds to start, so that it pays from about a hundred thousand studies; the results are the same whatever their number.
+
+{timing}
+"""
+
 if __name__ == "__main__":
-    print(markdown(comparison(40_000)), end="\n\n")
-    print(markdown(unknown_between(2000), 3), end="\n\n")
-    print(markdown(selection(), 3), end="\n\n")
-    print(markdown(timing(), 1))
+    STUDIES, PILOTS, TIMED = 40_000, 200, 10_000
+    table = comparison(STUDIES)
+    found = {
+        "comparison": markdown(table), "between": markdown(unknown_between(2000), 3), "selection": markdown(selection(PILOTS), 3),
+        "calibration": markdown(calibration(), 3), "timing": markdown(timing(TIMED), 1),
+    }  # fmt: skip
+    square = float((table["distance"] ** 2).mean())
+    print(TEXT.format(n=N, studies=STUDIES, some=STUDIES // 4, square=square, pilots=PILOTS, timed=TIMED, **found), end="")

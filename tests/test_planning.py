@@ -201,6 +201,49 @@ def test_formulas_agree_with_simulated_people():
     assert (table["distance"] ** 2).mean() < 2
 
 
+def every_person(scenario, denial, share):
+    """Every kind of respondent to list and direct question: probability, treated, answer to the list, yes; one row each."""
+    kinds = [(types * arm * told, treated, count + trait * treated, yes)
+             for (trait, count), types in np.ndenumerate(scenario.types) for treated, arm in ((1, share), (0, 1 - share))
+             for yes, told in (((1, 1 - denial), (0, denial)) if trait else ((0, 1.0),))]  # fmt: skip
+    return np.array(kinds).T
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_list_and_direct_question_have_the_variance_of_their_influences(share):
+    """Aronow et al. 2015 and their difference, by the influence of every kind of respondent."""
+    scenario, denial = simulated.LINKED, 0.4
+    p, a, y, d = every_person(scenario, denial, share)
+
+    def dim(among):
+        m1, m0 = (np.average(y, weights=p * arm * among) for arm in (a, 1 - a))
+        return m1 - m0, among * (a * (y - m1) / share - (1 - a) * (y - m0) / (1 - share))
+
+    D, (t0, residual), (t, whole) = p @ d, dim(1 - d), dim(np.ones_like(p))
+    both = (d - D) * (1 - t0) + residual
+    assert D + (1 - D) * t0 == pytest.approx(scenario.prevalence)
+    assert planning.combined(scenario, denial, share).unit == pytest.approx(p @ both**2)
+    assert planning.dim_variance(scenario, share) == pytest.approx(p @ whole**2)
+    assert planning.list_direct_gap(scenario, denial, share).unit == pytest.approx(p @ (whole - (d - D)) ** 2)
+    assert t == pytest.approx(scenario.prevalence)
+
+
+def test_half_padded_lists_lie_between_the_others():
+    """The halves of the control arm have fixed sizes, so that its variance is the mean of the two."""
+    for how in ("uniform", "top"):
+        unit = {d: planning.careless_estimate(simulated.LINKED, 0.2, d, how=how).unit for d in ("conventional", "placebo", "mixed")}
+        assert unit["mixed"] == pytest.approx((unit["conventional"] + unit["placebo"]) / 2)
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_clusters_of_one_are_no_clusters(within):
+    found = [planning.clustered_variance(simulated.PLAIN, size=m, icc_count=0.1, icc_trait=0.2, within=within) for m in (1, 2, 3)]
+    assert found[0] == pytest.approx(planning.dim_variance(simulated.PLAIN))
+    assert found[1] - found[0] == pytest.approx(found[2] - found[1])
+    pair = 0.2 * 0.35 * 0.65 if within else 2 * (0.2 * 0.35 * 0.65 + 0.1 * 0.86) + 2 * 0.1 * 0.86
+    assert found[1] - found[0] == pytest.approx(pair)
+
+
 def test_estimating_the_spread_between_groups_costs_little():
     table = simulated.unknown_between(200)
     assert (table["rmse, spread estimated"] / table["se, spread known"]).max() < 1.3

@@ -413,7 +413,7 @@ simulated sets of groups:
 
 {between}
 
-The root mean squared error is 4 to 16 % larger than the formula says, the more the fewer the respondents; the posterior is wider still
+The root mean squared error is 4 to 15 % larger than the formula says, the more the fewer the respondents; the posterior is wider still
 where the data leave the spread open.
 
 ## The luck of the best control items
@@ -436,7 +436,7 @@ covers as it should; at a rare trait it is pulled upwards.
 ## Time
 
 Seconds for {timed:,} simulated studies of 1,000 respondents in each of two waves, on a busy machine with two cores. A further process
-takes some seconds to start, so that it pays from about a hundred thousand studies; the results are the same whatever their number.
+takes some seconds to start, which such a run does not win back; the results are the same whatever their number.
 
 {timing}
 """

@@ -155,7 +155,7 @@ def by_arrays(people: People, units: Units, design: str) -> np.ndarray:
     recoded, _ = recoded_answers(y, a, w, J, {"ceiling": LIES, "floor": LIES})
     limits = [mean_difference(answers, a, w, ones, corrected=corrected) for answers in recoded]
     lower, upper = (Estimate(value, float(spread(influence[:, None])[0, 0])) for value, influence in limits)
-    low, _, error, _, *outer = with_interval(lower, upper, 0.95)
+    low, _, error, _, *outer = with_interval(lower, upper, 0.95, degrees)
     return np.array([
         ends(dim, lists[0, 0], degrees), lin, slope,
         *(ends(estimates[0], spread(influences)[0, 0], degrees) for estimates, influences in both),

@@ -214,7 +214,7 @@ def test_the_influences_are_those_of_the_published_variance(aronow):
         assert found["influence"]["se"] == pytest.approx(printed, abs=1.1e-4)
         ancova = {v: combined_estimate(made, covariates=COVARIATES, interactions=False, variance=v).iloc[0] for v in found}
         assert ancova["influence"]["estimate"] == pytest.approx(ancova["published"]["estimate"], rel=1e-9)
-        # the published variance divides by n - 1 in each arm of some 230 (lists 1, 2), whatever the twenty covariates took
+        # the published variance divides by n - 1 in each arm of some 230 (lists 1, 2), whatever the fifteen dummies took
         assert 1 < ancova["influence"]["se"] / ancova["published"]["se"] < 1.05
         lin = combined_estimate(made, covariates=["ideology"]).iloc[0]
         assert abs(lin["estimate"] - ancova["influence"]["estimate"]) < lin["se"]

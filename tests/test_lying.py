@@ -102,6 +102,8 @@ def test_groups_weights_and_clusters():
     clustered = ListExperiment.from_frame(frame, answer="y", arm="t", J=J, clusters="c")
     row, dim = lying_bounds(clustered).iloc[0], difference_in_means(clustered).iloc[0]
     assert row["se_lower"] == pytest.approx(dim["se"])
+    none = lying_bounds(clustered, ceiling=0, floor=0).iloc[0]  # without lies Student's interval, as of the difference in means
+    assert none[["interval_lower", "interval_upper"]].tolist() == pytest.approx(dim[["lower", "upper"]].tolist(), rel=1e-6)
 
 
 def test_one_control_item_and_arms_that_are_missing():

@@ -203,3 +203,19 @@ def test_a_published_table_has_no_respondents(capsys, tmp_path):
     path.write_text('kind = "published"\n[data]\nfile = "bundled:csto_table1_2022-09.csv"\nJ = 4\nN = 400\n', encoding="utf-8")
     code, _, err = run(capsys, "estimate", path)
     assert (code, "has no respondents" in err) == (2, True)
+
+
+def test_one_control_item_and_answers_that_are_all_the_same():
+    frame = people(200)
+    roles = {"answer": "y", "arm": "t", "J": 1, "covariates": ["gender"],
+             "instruments": [DirectQuestion("d"), SecondList("y2", "t", 1, arms=(1, 0))]}
+    one = ListExperiment.from_frame(frame.assign(y=frame["y"].clip(upper=1), y2=frame["y2"].clip(upper=1)), **roles)
+    found = estimates_without_model(one, covariates="gender", by=["gender"])
+    assert np.isfinite(found.prevalence[EDGES].to_numpy(dtype=float)).all()
+    assert np.isfinite(found.bounds["upper"]).all()
+    same_for_all = ListExperiment.from_frame(frame.assign(y=1, y2=1), **roles)
+    found = estimates_without_model(same_for_all, covariates="gender", by=["gender"])
+    of_list = found.prevalence[~found.prevalence["estimator"].str.startswith("list and direct")]
+    np.testing.assert_allclose(of_list[EDGES].to_numpy(dtype=float), 0, atol=1e-9)
+    row = found.prevalence.iloc[2]
+    assert row["estimate"] == pytest.approx(frame["d"].mean())  # nobody who says no has the trait

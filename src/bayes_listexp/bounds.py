@@ -22,6 +22,7 @@ from scipy.stats import norm
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import without_missing
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.linearisation import half_width
 from bayes_listexp.versions import refuse_mixed
 
 BOUND_COLUMNS = ["of", "lower", "upper", "se_lower", "se_upper", "interval_lower", "interval_upper", "trimmed", "trimmed_share",
@@ -177,10 +178,14 @@ def _difference(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(first.value - second.value, first.variance + second.variance)
 
 
-def with_interval(lower: Estimate, upper: Estimate, probability: float) -> list[float]:
-    """Bounds, standard errors, and Imbens and Manski's (2004) interval for what lies between the bounds."""
+def with_interval(lower: Estimate, upper: Estimate, probability: float, degrees: float = np.inf) -> list[float]:
+    """Bounds, standard errors, and Imbens and Manski's (2004) interval for what lies between the bounds.
+
+    With few ``degrees`` of freedom it is wider in the proportion of Student's intervals to normal ones.
+    """
     errors = [float(np.sqrt(bound.variance)) for bound in (lower, upper)]
     factor = _factor((upper.value - lower.value) / max(errors), probability) if min(errors) > 0 else np.nan
+    factor *= half_width(probability, degrees) / half_width(probability)
     return [lower.value, upper.value, *errors, lower.value - factor * errors[0], upper.value + factor * errors[1]]
 
 

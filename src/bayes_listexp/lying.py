@@ -52,7 +52,7 @@ def lying_bounds(
     the given probability (Imbens & Manski 2004), the most ``ceiling_liars`` and ``floor_liars`` that the answers allow, as shares of all
     people, and the numbers of answers. With the defaults nothing is assumed of the share of liars: ``lower`` is the difference in
     means. Which of the limits on lies binds is taken as found in the sample, so that where two are nearly equal ``upper`` is somewhat
-    too low. Weighted, by strata, clusters and replicate weights as :func:`bayes_listexp.difference_in_means`; a group without answers
+    too low. Weighted, and by strata, clusters and replicate weights as :func:`bayes_listexp.difference_in_means`; a group without answers
     in an arm has NaN.
 
     Parameters
@@ -108,9 +108,12 @@ def _bounds(
         return np.array([estimate for estimate, _ in each]), np.stack([influence for _, influence in each], axis=1)
 
     values, influences = both(w)
-    variances = np.diag(by_design(study, table, both, weighted)[1]) if designed else n @ influences**2
+    variances, degrees = n @ influences**2, np.inf
+    if designed:
+        _, covariance, degrees = by_design(study, table, both, weighted)
+        variances = np.diag(covariance)
     lower, upper = (Estimate(float(value), float(variance)) for value, variance in zip(values, variances, strict=True))
-    return [*with_interval(lower, upper, probability), *most, *sizes]
+    return [*with_interval(lower, upper, probability, degrees), *most, *sizes]
 
 
 def recoded_answers(

@@ -48,10 +48,11 @@ TRAIT_SD = {"gender": 0.25, "education": 0.25, "ethnicity": 0.5, "region": 0.45,
 """Standard deviations of effects on the logit of the prevalence, over nations; gender and education: of the difference between
 the two. Nations differ in how much their groups do: a nation's own standard deviation is half-normal with this scale."""
 
-TRAIT_STEP = {"national": 0.9, "region": 0.45, "ethnicity": 0.45}
+TRAIT_STEP = {"national": 0.8, "region": 0.4, "ethnicity": 0.4}
 """Scales of the nations' standard deviations, per square root of a year, of random walks of the prevalence's logit: everybody's
-course, and each region's and ethnicity's departure from it. Over the first six waves the walks then have about the typical
-standard deviations that the default priors of waves, and of their interactions, have for scale: 0.5, 0.25 and 0.25."""
+course, and each region's and ethnicity's departure from it. Over the first six waves the walks then have the typical standard
+deviations (root of the geometric mean of the waves' variances) that the default priors of waves and of their interactions have
+for scale: 0.5, 0.25 and 0.25."""
 
 ITEM_SD = {"gender": 0.15, "education": 0.15, "ethnicity": 0.2, "region": 0.3}
 """The control items' popularity, on the logit: what an effect has for all items and, by as much again, for each."""

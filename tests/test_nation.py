@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.priors import DEFAULTS
 from bayes_listexp.simulate import CITIES, ITEM_SHARES, OTHER_REGIONS, OVERSAMPLE
 from bayes_listexp.simulated_nation import (
     DATES,
@@ -12,6 +13,7 @@ from bayes_listexp.simulated_nation import (
     LIST_REFUSED,
     REGIONS,
     TRAIT_SD,
+    TRAIT_STEP,
     WEIGHT_NOISE,
     borders,
     cell_truth,
@@ -210,3 +212,20 @@ by = ["region"]
     (tmp_path / "odd.toml").write_text(text.replace("waves = 3", "days = 3"), encoding="utf-8")
     with pytest.raises(InputError, match="'days' is not a setting of the simulation; there are: seed, n_per_wave, waves"):
         study_of(read_spec(tmp_path / "odd.toml"))
+
+
+def test_nations_move_as_the_default_priors_expect():
+    """A walk's typical standard deviation over the waves, with the scale of a step, is the scale of the prior's."""
+    months = np.array([12 * int(date[:4]) + int(date[5:]) for date in DATES[:6]]) / 12
+    centre = np.eye(6) - 1 / 6
+    walk = centre @ np.minimum.outer(months - months[0], months - months[0]) @ centre
+    typical = np.exp(np.log(np.diag(walk)).mean() / 2)
+    for name, prior in (("national", "trait_sd"), ("region", "interaction_sd"), ("ethnicity", "interaction_sd")):
+        assert TRAIT_STEP[name] * typical == pytest.approx(DEFAULTS[prior].arguments[0], rel=0.01)
+
+
+def test_a_nation_at_pace_0_stands_still():
+    still = facts_of(seed=4, waves=WAVES, pace=0).trait
+    assert still == pytest.approx(np.repeat(still[:, :1], WAVES, axis=1))
+    with pytest.raises(InputError, match="pace = -1"):
+        facts_of(seed=4, pace=-1)

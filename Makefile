@@ -1,10 +1,12 @@
 # make report   the two analyses in models/, each ending in a page under reports/
 # make test     the tests;  make check: lint and types too
+# make docs     the documentation site, build/docs/html/index.html; a warning is an error
 # Every target first sets up .venv by itself. PYTHON=/path/to/python chooses the interpreter.
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/installed
+DOCS  := $(VENV)/installed-docs
 PIP   := -m pip --disable-pip-version-check --quiet
 
 SPECS := models/csto_published.toml models/two_wave_survey.toml
@@ -14,7 +16,7 @@ unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup report test lint types check constraints clean
+.PHONY: help setup report test docs lint types check constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -28,6 +30,9 @@ report: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -b html -j 2 -q -W --keep-going -d build/docs/doctrees docs build/docs/html
+
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 
@@ -40,7 +45,7 @@ check: lint types test
 constraints: $(BIN)/python
 	rm -rf build/pins
 	$(BIN)/python -m venv build/pins
-	build/pins/bin/python $(PIP) install -c constraints.txt -e ".[test]"
+	build/pins/bin/python $(PIP) install -c constraints.txt -e ".[test,docs]"
 	build/pins/bin/python -m pip list --disable-pip-version-check --format=freeze \
 	    --exclude pip --exclude bayes-listexp --exclude bayes_listexp > build/pins/list.txt
 	LC_ALL=C sort -f build/pins/list.txt > constraints.txt
@@ -53,6 +58,10 @@ clean:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); the first time this takes a few minutes."
 	@$(BIN)/python $(PIP) install -c constraints.txt -e ".[test]"
+	@touch $@
+
+$(DOCS): $(STAMP)
+	@$(BIN)/python $(PIP) install -c constraints.txt -e ".[test,docs]"
 	@touch $@
 
 # Says where a usable interpreter is, or why this one is not; must run under any Python.

@@ -28,6 +28,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "bayes_listexp"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
@@ -36,13 +37,12 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,
-    "footer_start": ["copyright"],
+    "footer_start": [],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-copyright = "Apache-2.0"
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
@@ -50,5 +50,6 @@ nb_execution_mode = "off"
 nb_merge_streams = True
 
 autosummary_generate = False
+toc_object_entries = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

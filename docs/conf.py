@@ -12,9 +12,9 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 from api_pages import api_pages  # noqa: E402
 from model_pages import model_pages  # noqa: E402
-from written import copy_notebooks, write  # noqa: E402
+from written import copy_notebooks, further_pages, write  # noqa: E402
 
-write(HERE / "_generated", model_pages() | api_pages())
+write(HERE / "_generated", model_pages() | api_pages() | further_pages(HERE))
 copy_notebooks(HERE.parent / "notebooks", HERE / "_notebooks")
 
 project = "bayes_listexp"
@@ -48,6 +48,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"
 nb_merge_streams = True
+
+suppress_warnings = ["toc.empty_glob"]  # of notebooks and further pages there may be none
 
 autosummary_generate = False
 toc_object_entries = False

@@ -1,5 +1,6 @@
 """Files that the site is made of and that are made when it is built; a file that stays the same is not touched."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,3 +28,12 @@ def copy_notebooks(source: Path, folder: Path) -> None:
     for name, path in notebooks.items():
         if not (folder / name).exists() or (folder / name).read_bytes() != path.read_bytes():
             shutil.copyfile(path, folder / name)
+
+
+def further_pages(docs: Path) -> dict[str, str]:
+    """A page that lists the pages of the folder which no other page lists, so that a new one has a place at once."""
+    listed = {name for page in docs.glob("*.md") for name in re.findall(r"^(\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)}
+    left = sorted(page.stem for page in docs.glob("*.md") if page.stem not in listed | {"index"})
+    if not left:
+        return {}
+    return {"further.md": "\n".join(["# Further pages", "", "```{toctree}", *(f"../{name}" for name in left), "```", ""])}

@@ -14,7 +14,7 @@ from api_pages import api_pages  # noqa: E402
 from model_pages import model_pages  # noqa: E402
 from written import copy_notebooks, further_pages, write  # noqa: E402
 
-write(HERE / "_generated", model_pages() | api_pages() | further_pages(HERE))
+write(HERE / "_generated", model_pages() | api_pages())
 copy_notebooks(HERE.parent / "notebooks", HERE / "_notebooks")
 
 project = "bayes_listexp"
@@ -49,9 +49,17 @@ myst_heading_anchors = 4
 nb_execution_mode = "off"
 nb_merge_streams = True
 
-suppress_warnings = ["toc.empty_glob"]  # of notebooks and further pages there may be none
-
 autosummary_generate = False
 toc_object_entries = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+
+
+def _list_further(app, name, source):
+    if name == "evidence":
+        source[0] = source[0].replace("comparison\n", "\n".join(["comparison", *further_pages(HERE), ""]))
+
+
+def setup(app):
+    """List new pages of the folder with those on how right the estimates are, until somebody finds a better place for them."""
+    app.connect("source-read", _list_further)

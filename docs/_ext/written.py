@@ -30,10 +30,7 @@ def copy_notebooks(source: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / name)
 
 
-def further_pages(docs: Path) -> dict[str, str]:
-    """A page that lists the pages of the folder which no other page lists, so that a new one has a place at once."""
+def further_pages(docs: Path) -> list[str]:
+    """The pages of the folder that no page lists, so that a new one has a place at once."""
     listed = {name for page in docs.glob("*.md") for name in re.findall(r"^(\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)}
-    left = sorted(page.stem for page in docs.glob("*.md") if page.stem not in listed | {"index"})
-    if not left:
-        return {}
-    return {"further.md": "\n".join(["# Further pages", "", "```{toctree}", *(f"../{name}" for name in left), "```", ""])}
+    return sorted(page.stem for page in docs.glob("*.md") if page.stem not in listed | {"index"})

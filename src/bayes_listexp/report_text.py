@@ -78,7 +78,8 @@ def methods_paragraph(tree: xr.DataTree) -> str:
 
 def _shape_words(tree: xr.DataTree) -> str:
     """By what the shape of the control counts differs, for the methods paragraph; "" where it is one for all."""
-    names = " and ".join(factor.name for factor in shape_factors(stored.blueprint_of(tree)))
+    parts = stored.blueprint_of(tree).parts
+    names = " and ".join(dict.fromkeys(factor.name for part in parts for factor in shape_factors(part)))
     return f"; the shape of this distribution differs by {names}, each with exchangeable departures" if names else ""
 
 
@@ -190,7 +191,7 @@ def priors_used(tree: xr.DataTree) -> list[tuple[str, str]]:
     labelled = plan.labelled_items or known_items
     there = {
         "control_shape": counts == "softmax",
-        "control_shape_sd": bool(shape_factors(plan)),
+        "control_shape_sd": any(shape_factors(part) for part in plan.parts),
         "control_overdispersion": counts == "beta_binomial",
         "control_dispersion": counts == "com_binomial",
         "control_item": counts == "poisson_binomial" and labelled,

@@ -33,9 +33,9 @@ def shape_factors(plan: Blueprint) -> tuple[ShapeFactor, ...]:
     """The factors by which the shape of a list's control counts differs: those of group terms of one factor, and the wave.
 
     Interactions have a shape of their own under dependence "saturated" only. Families other than "softmax" have no shape, and
-    flat priors would leave departures without a limit.
+    flat priors would leave departures without a limit. Of several lists each has its own: ask the plan's parts.
     """
-    if plan.family.parameter != "control_shape" or plan.J == 1 or plan.specification.priors == "flat":
+    if plan.lists or plan.family.parameter != "control_shape" or plan.J == 1 or plan.specification.priors == "flat":
         return ()
     saturated = plan.specification.dependence == "saturated"
     terms = [term for term in plan.designs["control"].groups if saturated or len(term.factors) == 1]

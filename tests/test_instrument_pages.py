@@ -57,8 +57,8 @@ def by_name(report):
 
 def test_the_page_of_a_direct_question(page):
     ids = [section.id for section in page.sections]
-    assert ids == ["data", "design", "support", "without-model", "pooling", "instrument-direct", "model-checks", "robustness", "priors",
-                   "methods"]
+    assert ids == ["reading", "data", "design", "support", "thresholds", "without-model", "pooling", "instrument-direct",
+                   "model-checks", "robustness", "priors", "methods"]
     html = render_report(page)
     assert HOSTILE not in html
     assert "&lt;script&gt;" in html

@@ -51,7 +51,7 @@ def test_a_survey_without_waves_weights_or_frame(plain, plain_tree):
     report = survey_report(Survey(plain, plain_tree, f"Title {HOSTILE}", by=["group", "children"]))
     page = render_report(report)
     assert [section.id for section in report.sections] == [
-        "data", "design", "support", "without-model", "pooling", "model-checks", "priors", "methods"]
+        "reading", "data", "design", "support", "thresholds", "without-model", "pooling", "model-checks", "priors", "methods"]
     assert HOSTILE not in page
     assert "&lt;script&gt;" in page
     assert not re.search(r'(src|href)="http', page)

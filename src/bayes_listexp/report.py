@@ -1,9 +1,12 @@
 """The report: plain records of what it says, and one function that turns them into a page."""
 
 import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
 from typing import ClassVar, Protocol
 
 import pandas as pd
@@ -12,7 +15,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.explorer import Explorer, share_above
 from bayes_listexp.figures import to_svg
+from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.tables import Table, to_html
 
 
@@ -108,7 +113,7 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Block = Subheading | Paragraph | Items | Facts | Warn | Figure | Table | CheckList | Code
+Block = Subheading | Paragraph | Items | Facts | Warn | Figure | Table | CheckList | Code | Explorer
 
 
 @dataclass(frozen=True)
@@ -161,8 +166,13 @@ def render_report(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = _script(report)
     page = environment.get_template("report.html.j2").render(
         report=report,
+        script=Markup(script),
+        script_hash=Markup(b64encode(sha256(script.encode()).digest()).decode()),
+        option_place=lambda block, name, option: dict(block.choices)[name].index(option),
+        first_share=lambda block, level: probability_words(share_above(level, block.threshold)),
         table_html=lambda table: Markup(to_html(table)),
         svg=lambda block: Markup(block.svg),
         check_table=_check_table,
@@ -177,6 +187,12 @@ def tables_of(report: Report) -> list[Table]:
     return [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
 
 
+def _script(report: Report) -> str:
+    """The script of the parts that readers turn themselves, "" where there are none; the page's policy runs no other."""
+    blocks = [b for section in report.sections for b in section.blocks if isinstance(b, Explorer)]
+    return (files("bayes_listexp") / "templates" / "explorer.js").read_text(encoding="utf-8") if blocks else ""
+
+
 def _figures(report: Report) -> list[Figure]:
     return [b for section in report.sections for b in section.blocks if isinstance(b, Figure)]
 
@@ -189,13 +205,14 @@ def _checks(report: Report) -> list[CheckLike]:
 def _require_ids(report: Report) -> None:
     """Ids must be unique in the page and usable in a link."""
     names = [section.id for section in report.sections] + [f"figure-{b.name}" for b in _figures(report)]
+    names += [f"explorer-{b.name}" for section in report.sections for b in section.blocks if isinstance(b, Explorer)]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise InputError(f"two parts of the report are called {twice[0]!r}; give each its own name")
     for section in report.sections:
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", section.id) or section.id.startswith(("figure-", "report-")):
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", section.id) or section.id.startswith(("figure-", "report-", "explorer-")):
             raise InputError(
                 f"section id {section.id!r}: use small letters, digits and -, beginning with a letter, and "
-                "not with figure- or report-"
+                "not with figure-, report- or explorer-"
             )
 
 

@@ -30,6 +30,7 @@ from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_pooling import pooling_section
 from bayes_listexp.survey_population import population_blocks, population_facts
+from bayes_listexp.survey_reading import explorer_section, reading_section
 from bayes_listexp.survey_results import Survey, headline, identifier, support_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.survey_without_model import without_model_section
@@ -38,11 +39,12 @@ from bayes_listexp.tables import Interval, Number, Points, Table, Text
 
 def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
-    sections = [_data(survey), _design(survey)]
+    sections = [reading_section(survey), _data(survey), _design(survey)]
     sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
     pooled = pooling_section(survey)
     alone = without_model_section(survey)
-    sections += [support_section(survey), *([alone] if alone else []), *weight_sections(survey), *([pooled] if pooled else [])]
+    sections += [support_section(survey), explorer_section(survey), *([alone] if alone else [])]
+    sections += [*weight_sections(survey), *([pooled] if pooled else [])]
     sections += [change_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]

@@ -58,7 +58,7 @@ def explorer_section(survey: Survey) -> Section:
     block = Explorer("thresholds", f"Probability that support for {survey.study.sensitive_item} exceeds a threshold", tuple(choices), views)
     lead = (
         "Is there a majority? Choose a group and move the threshold: the last column is the probability that support exceeds it, the share "
-        "of the posterior\u2019s draws above it."
+        "of the posterior\u2019s draws above it. The strips show these draws from 0 to 100 %, dark above the threshold."
     )
     return Section("thresholds", "Try a threshold", lead, (block,))
 

@@ -83,7 +83,7 @@ function explore(root) {
   slider.addEventListener("input", show);
   for (const control of [slider, ...selects]) control.addEventListener("change", tell);
   root.querySelector(".controls").hidden = false;
-  show();
+  tell();
 }
 
 document.querySelectorAll(".explorer").forEach(explore);

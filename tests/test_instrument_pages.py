@@ -68,7 +68,7 @@ def test_the_page_of_a_direct_question(page):
 
 
 def test_the_data_section_says_who_is_kept_for_the_question(page):
-    facts = dict(page.sections[0].blocks[0].pairs)
+    facts = dict(next(s for s in page.sections if s.id == "data").blocks[0].pairs)
     assert facts["Direct question"] == "column asked"
     assert facts["Kept for these, answer missing (y)"] == "10 respondents"
     assert facts["Respondents analysed"] == "600 (190 control, 400 treatment, 10 without list answer)"
@@ -146,7 +146,7 @@ def test_the_page_of_two_sensitive_items(two_items):
     assert tables["support-all"].frame["item"].tolist() == ["first item", HOSTILE]
     assert tables["support-all"].frame["median"].tolist() == pytest.approx(rows["median"].tolist())
     assert len(tables["support-group"].frame) == 4
-    shown_to = dict(report.sections[0].blocks[0].pairs)["Treatment lists"]
+    shown_to = dict(next(s for s in report.sections if s.id == "data").blocks[0].pairs)["Treatment lists"]
     n = made.listed.query("_treated")["item"].value_counts()
     assert shown_to == f"first item ({n['first item']}), {HOSTILE} ({n[HOSTILE]})"
     assert "There are 2 sensitive items (first item, " in report.sections[-1].blocks[0].text

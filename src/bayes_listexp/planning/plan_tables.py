@@ -198,8 +198,9 @@ def _assumptions(plan: Plan) -> pd.DataFrame:
         ("share to whom no control item applies", s.floor), ("share to whom all control items apply", s.ceiling),
         ("share in the treatment arm", plan.share), ("best share in the treatment arm", optimal_share(s)),
         ("design effect of the clusters", plan.design_effect), ("bias from people who hide the trait", _hiding(plan)),
+        ("correlation of the two counts of a double list", plan.second_list),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["quantity", "value"])
+    return pd.DataFrame([(name, round(value, 12) + 0.0) for name, value in rows], columns=["quantity", "value"])
 
 
 def _needed(plan: Plan) -> pd.DataFrame:

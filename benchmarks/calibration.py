@@ -40,6 +40,7 @@ from scipy.special import bdtr
 from bayes_listexp import ListExperiment, Specification
 from bayes_listexp.likelihood import answer_log_likelihood, answer_probabilities
 from bayes_listexp.model import build_model
+from bayes_listexp.multiple_tests import holm
 from bayes_listexp.prediction import points, predict
 from bayes_listexp.reporting import arm_slices
 from bayes_listexp.sampling import Density, Sampler, compile_density, sample_nuts
@@ -323,13 +324,6 @@ def least_tails(n: int) -> np.ndarray:
 def p_value(u: np.ndarray) -> float:
     """Probability that the ECDF of a uniform sample strays as far as that of ``u``."""
     return (1 + int(np.searchsorted(least_tails(len(u)), least_tail(u[None])[0], side="right"))) / (1 + SIMULATIONS)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values: those below a level hold together at that level."""
-    order = np.argsort(p)
-    adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    return np.minimum(adjusted[np.argsort(order)], 1.0)
 
 
 def table(broken: str = "") -> pd.DataFrame:

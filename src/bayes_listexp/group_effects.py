@@ -18,9 +18,9 @@ import pytensor.tensor as pt
 from bayes_listexp import priors
 from bayes_listexp.errors import InputError
 from bayes_listexp.formulas import GroupTerm, Matrices
-from bayes_listexp.prediction import basis_of, count_weights, points
+from bayes_listexp.prediction import basis_of, count_weights
 from bayes_listexp.priors import Prior
-from bayes_listexp.shape_levels import ShapeFactor, levels_at
+from bayes_listexp.shape_levels import ShapeFactor
 from bayes_listexp.specification import Blueprint, group_prior, plain
 from bayes_listexp.structures import EXCHANGEABLE, Axis, axis, exchangeable, rotated
 
@@ -96,14 +96,13 @@ def group_effects(plan: Blueprint, predictor: str, term: GroupTerm, information:
     return pm.Deterministic(name, flat, dims=(columns, dim(term.name, term.levels)))
 
 
-def shape_effects(plan: Blueprint, factor: ShapeFactor) -> Any:
+def shape_effects(plan: Blueprint, factor: ShapeFactor, level: np.ndarray) -> Any:
     """Departures of a factor's levels from the shape of the control counts, (level, shape), as the deterministic
-    ``control_{factor}_shape``: exchangeable over levels, with one standard deviation for all directions of the shape.
+    ``control_{factor}_shape``: exchangeable over levels, with one standard deviation for all directions of the shape. ``level``
+    (cell,) is the position of each cell's level.
     """
     name, directions = plan.own(factor.parameter), [str(power) for power in range(2, plan.J + 1)]
     each = (count_weights(plan) * basis_of(plan) ** 2).sum(axis=1)
-    at = points(plan, plan.cells.frame)
-    level = levels_at(plan, at.matrices["control"].groups, at.wave)[factor.name]
     listed = np.bincount(level, weights=plan.cells.n - plan.cells.unlisted, minlength=len(factor.levels))
     along = rotated(exchangeable([len(factor.levels)], factor.sampled, [()]), listed)
     basis = pm.Data(f"{name}_basis", along.basis)

@@ -94,8 +94,8 @@ def problem_of_tables(
 def change_of_tables(control: np.ndarray, treatment: np.ndarray, *, counts: str = "softmax") -> ManyFits:
     """Maximum-likelihood change of the prevalence between two waves, the second minus the first, of many studies.
 
-    ``control`` (study, wave, J + 1) and ``treatment`` (study, wave, J + 2) are the answers of two waves of different people. As in
-    :func:`bayes_listexp.fit`, the waves differ in prevalence and in the predictor of the control counts, whose shape they share.
+    ``control`` (study, wave, J + 1) and ``treatment`` (study, wave, J + 2) are the answers of two waves of different people. The waves
+    differ in prevalence and in the predictor of the control counts, whose shape they share (in :func:`bayes_listexp.fit` they do not).
 
     Raises
     ------

@@ -43,7 +43,7 @@ from bayes_listexp.prediction import (
 )
 from bayes_listexp.priors import Prior
 from bayes_listexp.reporting import arm_slices
-from bayes_listexp.shape_levels import shape_factors
+from bayes_listexp.shape_levels import levels_at, shape_factors, wave_of
 from bayes_listexp.specification import Blueprint, plain, prior_key
 
 
@@ -143,8 +143,10 @@ def _count_parameters(plan: Blueprint) -> dict[str, Any]:
         out["control_shift"] = priors.variable(plan.own("control_shift"), plan.priors[own])
     if dependence in ("free", "saturated"):
         out |= _free_parameters(plan)
-    for factor in shape_factors(plan):
-        out[factor.parameter] = shape_effects(plan, factor)
+    if factors := shape_factors(plan):
+        frame = plan.cells.frame
+        levels = levels_at(plan, plan.designs["control"].evaluate(frame).groups, wave_of(plan, frame))
+        out |= {factor.parameter: shape_effects(plan, factor, levels[factor.name]) for factor in factors}
     return {plan.own(name): value for name, value in out.items()}
 
 

@@ -74,8 +74,9 @@ def maximum_likelihood(
 ) -> ListRegression:
     """The list regression by maximum likelihood (Imai 2011; Blair & Imai 2012), or its posterior mode, without compiling anything.
 
-    The likelihood, and what a formula means, are those of :func:`bayes_listexp.fit`; with ``priors`` the result is the mode that
-    ``fit(..., method="map")`` finds. Answers to the list are all that is used, of studies with other instruments too.
+    The likelihood, and what a formula means, are those of :func:`bayes_listexp.fit`, but that softmax counts have one shape in all waves;
+    of one wave, with ``priors``, the result is the mode that ``fit(..., method="map")`` finds. Answers to the list are all that is used,
+    of studies with other instruments too.
 
     Parameters
     ----------

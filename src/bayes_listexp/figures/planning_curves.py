@@ -102,7 +102,7 @@ def _curves(
             i, y = names.index(name), start + LINE * (0.6 + 1.25 * row)
             on.page.plot([left, left + 0.34], [y, y], color=COLOURS[i % 6], lw=1.8, ls=DASHES[i % 6])
             on.page.text(left + 0.42, y, name, size=SMALL, va="center_baseline")
-    on.page.text(0.03, start_axes - LINE * 0.5 - (LINE if marked else 0), label, color=GREY, va="center_baseline")
+    on.page.text(0.03, start_axes - LINE * 0.7 - (LINE if marked else 0), label, color=GREY, va="center_baseline")
     axes = panel(on, 0.42, start_axes, WIDTH - 0.72, HIGH)
     axes.set(xlim=(0, float(n[-1]) * 1.01), ylim=(0, top * 1.03))
     if zones:

@@ -117,6 +117,7 @@ ROOMS = [
     "survey_weights",
     "survey_population",
     "survey_changes",
+    "survey_course",
     "survey_maps",
     "survey_instruments",
     "survey_without_model",

@@ -31,7 +31,8 @@ from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownPrevalence
 from bayes_listexp.report_text import bibtex, methods_paragraph
 from bayes_listexp.standardised import poststratified_change, poststratified_means
-from bayes_listexp.survey_changes import change_section, course_section
+from bayes_listexp.survey_changes import change_section
+from bayes_listexp.survey_course import course_section
 from bayes_listexp.survey_results import Survey
 
 WAVES = ("2022-09", "2022-11", "2023-05")

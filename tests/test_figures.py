@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.dates import date2num
 
 from bayes_listexp import figures
 from bayes_listexp.errors import InputError
@@ -229,3 +230,29 @@ def test_missing_columns_are_named():
         figures.published_support(published().drop(columns="printed"))
     with pytest.raises(InputError, match="date"):
         figures.trajectory(draws([0.5], wave=["w"]), dates={})
+
+
+def boxes(figure: object) -> list[tuple[str, object]]:
+    """The texts on the page of a figure with the rectangles that they take, in inches."""
+    return [(text.get_text(), text.get_window_extent().transformed(figure.dpi_scale_trans.inverted()))
+            for text in figure.axes[0].texts if text.get_text()]  # fmt: skip
+
+
+def test_letters_of_events_and_names_of_waves_never_touch_or_leave_the_page():
+    names = ["2022-09", "2022-10", "2022-11", "the last wave, with a long name"]
+    dates = dict(zip(names, [date(2022, 9, 7), date(2022, 10, 1), date(2022, 10, 20), date(2023, 5, 8)], strict=True))
+    events = [(date(2022, 1, day), f"event {day}") for day in (19, 6, 11)] + [(date(2022, 9, 21), "mobilisation")]
+    printed = [figures.Printed(date(2022, 9, 7), 0.56, "in print"), figures.Printed(date(2023, 1, 15), 0.35)]
+    figure = figures.trajectory(draws([0.5, 0.4, 0.3, 0.3], wave=names), dates=dates, events=events, printed=printed)
+    drawn = boxes(figure)
+    for i, (said, box) in enumerate(drawn):
+        assert box.x0 >= 0, said
+        assert box.x1 <= WIDTH, said
+        assert not [other for other, there in drawn[i + 1 :] if box.overlaps(there)], said
+    key = [said for said, _ in drawn if said.startswith("2022-01-")]
+    assert key == ["2022-01-06: event 6", "2022-01-11: event 11", "2022-01-19: event 19"]  # in the order of time
+    assert "2023-01" in dict(drawn)  # a published share in no wave's place has its month below
+    squares = [line for line in figure.axes[1].lines if line.get_marker() == "s"]
+    assert [line.get_markerfacecolor() for line in squares] == ["white", "white"]
+    assert squares[0].get_xdata()[0] < date2num(date(2022, 9, 7)) == pytest.approx(date2num(dates["2022-09"]))  # beside the wave
+    assert squares[1].get_xdata()[0] == date2num(date(2023, 1, 15))

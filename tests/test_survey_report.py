@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ HOSTILE = "<script>alert('Қазақ')</script>"
 def people(n=600):
     rng = np.random.default_rng(11)
     frame = pd.DataFrame({"arm": np.arange(n) % 2, "group": rng.choice(["a", HOSTILE], n), "w": rng.uniform(0.5, 2, n),
-                          "wave": np.where(np.arange(n) < n / 2, "first", "second"), "children": rng.integers(0, 3, n)})
+                          "wave": np.where(np.arange(n) < n / 2, "2022-09", "2022-11"), "children": rng.integers(0, 3, n)})
     frame["y"] = rng.binomial(3, 0.5, n) + (rng.random(n) < 0.4) * frame["arm"]
     frame.loc[::97, "group"] = None
     return frame
@@ -84,12 +85,15 @@ def test_waves_with_weights_a_frame_and_a_level_without_respondents():
     made = study(covariates=["group"], wave="wave", weights="w", population=frame)
     tree = fit(made, trait="1 + (1|group)", method="map", seed=3)
     other = fit(made, trait="1 + (1|group)", dependence="none", method="map", seed=3)
-    survey = Survey(made, tree, "Title", by=["group"], waves=("first", "second"), alternatives={"no dependence": other})
+    survey = Survey(made, tree, "Title", by=["group"], waves=("2022-09", "2022-11"), alternatives={"no dependence": other},
+                    events=[(date(2022, 9, 21), f"event {HOSTILE}")])
     report = survey_report(survey)
     render_report(report)
     tables = {block.name: block for section in report.sections for block in section.blocks if block.kind == "table"}
+    course = next(section for section in report.sections if section.id == "course")
+    assert [block.name for block in course.blocks] == ["course"]  # two waves: the figure alone, the tables are those of the change
     assert tables["unsampled"].frame.values.tolist() == [["group", "nobody", 0.1]]
-    moved = summarise(change(tree, "first", "second")["change"]).iloc[0]
+    moved = summarise(change(tree, "2022-09", "2022-11")["change"]).iloc[0]
     assert tables["change-all"].frame["median"].iloc[0] == pytest.approx(moved["median"])
     assert tables["power-scaling"].frame["quantity"].tolist()[-1] == "change"
     assert set(tables["models"].frame["model"]) == {"this report's model", "no dependence"}

@@ -1,39 +1,27 @@
-"""Sections of a survey's report on time: the change between two waves, and the course over more than two."""
+"""The section of a survey's report on the change between two waves: what it is made of, by group, and between groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_listexp import estimates, figures
-from bayes_listexp.changes import (
-    NO_FALL,
-    change_summary,
-    compare_changes,
-    largest_drop,
-    p_monotone,
-    path,
-    ranks,
-    wave_dates,
-)
+from bayes_listexp.changes import change_summary, compare_changes
 from bayes_listexp.design_based import change_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import ABSENT
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.population import as_frame
-from bayes_listexp.report import Block, Paragraph, Section, figure
+from bayes_listexp.report import Block, Section, figure
 from bayes_listexp.standardised import poststratified_change
-from bayes_listexp.survey_results import Survey, beside, changes_of, dim_of, groups_of, identifier, with_truth
-from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, percent, points
+from bayes_listexp.survey_results import Survey, changes_of, groups_of, identifier
+from bayes_listexp.tables import Column, Interval, Points, Table, Text, points
 
 ALL_PAIRS = 6
 """Up to that many groups every pair is compared in its change; of more groups only the pairs that differ most."""
 LARGEST = 5
-FEWEST_RANKED = 3
 STANDARD_ERROR = 0.25
 """A change in means whose s.e. would exceed this by standardising to more columns is standardised to fewer."""
 
@@ -41,8 +29,8 @@ STANDARD_ERROR = 0.25
 def change_section(survey: Survey) -> Section:
     """The change between two waves, its opinion and composition parts, by every group, and how groups differ in it."""
     first, second = survey.waves or ("", "")
-    parts, items = changes_of(survey), _items(survey)
-    dim = _change_in_means(survey, first, second, items)
+    parts, items = changes_of(survey), items_of(survey)
+    dim = change_in_means_of(survey, first, second, items)
     fig = figures.change_between_waves(
         parts["change"],
         dim[dim["estimate"].notna()],
@@ -64,24 +52,6 @@ def change_section(survey: Survey) -> Section:
     return Section("change", "Change between waves", lead, tuple(blocks))
 
 
-def course_section(survey: Survey) -> Section:
-    """Support in every wave, the changes from wave to wave, when the largest drop came, and the ranks of groups."""
-    wave, items = str(survey.study.wave), _items(survey)
-    draws = path(survey.tree, by=items)
-    dim = dim_of(survey, draws)
-    blocks: list[Block] = [*_course_figures(survey, draws, dim), _course_table(survey, draws, dim), _steps_table(survey, draws)]
-    blocks += [Paragraph(sentence) for sentence in _course_words(draws, wave)]
-    blocks.append(_drop_table(draws, wave))
-    for group in [g for g in survey.by if g not in items]:
-        table = _rank_table(survey, group, items)
-        blocks += [table] if table is not None else []
-    lead = (
-        f"Support in {len(survey.study.waves)} waves on the {draws.attrs['population']}. These are smoothed estimates: every wave is "
-        "estimated from the respondents of all waves, as far as the model ties the waves together."
-    )
-    return Section("course", "Course over the waves", lead, tuple(blocks))
-
-
 def in_words(rows: pd.DataFrame) -> pd.DataFrame:
     """The probabilities of a change summary in words beside the numbers, never 0 or 100 %; a dash where there is no change."""
     names = {"p_decline": "fell", "p_decline_delta": "fell_much", "p_rise_delta": "rose_much", "p_rope": "same"}
@@ -97,7 +67,8 @@ def chance_columns(survey: Survey, *, short: bool = False) -> list[Column]:
     return columns if short else columns + more
 
 
-def _items(survey: Survey) -> list[str]:
+def items_of(survey: Survey) -> list[str]:
+    """The column of sensitive items if there are several, as a list."""
     return [survey.study.item] if survey.study.item else []
 
 
@@ -107,16 +78,18 @@ def _fixed(survey: Survey) -> bool:
     return population is not None and survey.study.wave not in as_frame(population).cells.columns
 
 
-def _summary(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
+def moved(survey: Survey, draws: xr.DataArray) -> pd.DataFrame:
+    """A summary of changes with their probabilities in words, at the survey's own sizes of a change."""
     return in_words(change_summary(draws, delta=survey.delta, rope=survey.rope))
 
 
-def _change_in_means(survey: Survey, first: str, second: str, by: Sequence[str]) -> pd.DataFrame:
+def change_in_means_of(survey: Survey, first: str, second: str, by: Sequence[str]) -> pd.DataFrame:
+    """The difference of the differences in means between two waves, with weights where the survey has them."""
     return change_in_means(survey.study, first, second, by=by, weighted=survey.study.weighted)
 
 
 def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table:
-    items = _items(survey)
+    items = items_of(survey)
     rows = [
         (f"on the {parts.attrs['population']}", parts["change"]),
         *[(f"   of which: {said}", parts[name]) for name, said in _parts_words(survey).items()],
@@ -128,7 +101,7 @@ def _change_table(survey: Survey, parts: xr.Dataset, dim: pd.DataFrame) -> Table
             ("   of which: opinion (same make-up)", own["rate"]),
             ("   of which: make-up of the samples", own["composition"]),
         ]
-    frames = [_summary(survey, draws).assign(quantity=name) for name, draws in rows]
+    frames = [moved(survey, draws).assign(quantity=name) for name, draws in rows]
     frames.append(dim.rename(columns={"estimate": "median"}).assign(quantity="difference in means (no model)"))
     standard, note = _standardised(survey, items)
     frame = pd.concat([*frames, *standard], ignore_index=True)
@@ -179,7 +152,7 @@ def _change_by(survey: Survey, group: str, items: list[str]) -> list[Block]:
     """The change in every level of a group: a figure, a table, and the pairs that differ."""
     draws = changes_of(survey, by=group)["change"]
     first, second = survey.waves or ("", "")
-    dim = _change_in_means(survey, first, second, [group, *items])
+    dim = change_in_means_of(survey, first, second, [group, *items])
     dim = dim[dim[group].isin(draws[group].to_numpy()) & dim["estimate"].notna()]
     blocks: list[Block] = []
     there = change_summary(draws)
@@ -194,7 +167,7 @@ def _change_by(survey: Survey, group: str, items: list[str]) -> list[Block]:
 
 
 def _change_by_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
-    rows = _summary(survey, draws)
+    rows = moved(survey, draws)
     by = groups_of(draws)
     other = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})[[*by, "dim", "dim_lower", "dim_upper"]]
     rows = rows.astype({name: object for name in by}).merge(other.astype({name: object for name in by}), on=by, how="left")
@@ -245,135 +218,3 @@ def _pairs_table(survey: Survey, draws: xr.DataArray, group: str) -> Table:
         note += " Picked for being largest, such differences are exaggerated."
     caption = f"Differences of changes by {group}, {which}"
     return Table(f"change-pairs-{identifier(group)}", rows.reset_index(drop=True), caption, columns, note)
-
-
-def _course_figures(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame) -> list[Block]:
-    """One figure of the course, or one for each sensitive item."""
-    study, wave = survey.study, str(survey.study.wave)
-    whole = [(study.sensitive_item, "course", draws, dim)]
-    if study.item is not None:
-        whole = [(item, f"course-{i + 1}", draws.sel({study.item: item}, drop=True), dim[dim[study.item] == item])
-                 for i, item in enumerate(study.items)]
-    return [
-        figure(
-            figures.trajectory(
-                one,
-                table,
-                wave=wave,
-                dates=wave_dates(study.waves),
-                events=survey.events,
-                printed=survey.printed,
-                title="Support over the waves",
-                subtitle=name,
-                label="Support, % of the population" if study.population is not None else "Support, %",
-            ),
-            name=stem,
-            synthetic=study.synthetic,
-            caption="Support over the waves, smoothed."
-            + (" Waves stand where they lie in time." if wave_dates(study.waves) else " Waves stand at equal distances."),
-        )
-        for name, stem, one, table in whole
-    ]
-
-
-def _course_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame) -> Table:
-    by = groups_of(draws)
-    rows = beside(estimates.summarise(draws), dim, by)
-    columns: list[Column] = [Text(name, name.capitalize()) for name in by]
-    columns += [
-        Percent("median", "Support"),
-        Interval("lower", "upper", "95 % interval"),
-        Percent("dim", "Difference in means"),
-        Interval("dim_lower", "dim_upper", "its 95 % interval"),
-        Number("n", "n"),
-    ]
-    if survey.truth is not None:
-        rows = with_truth(rows, survey.truth, by, survey.study.wave)
-        columns.append(Percent("truth", "True (simulated)"))
-    return Table("course", rows, "Support in every wave", tuple(columns))
-
-
-def _steps_table(survey: Survey, draws: xr.DataArray) -> Table:
-    """The change from each wave to the next, and from the first to the last."""
-    wave, items, waves = str(survey.study.wave), _items(survey), survey.study.waves
-    parts = []
-    for first, second in [*pairwise(waves), (waves[0], waves[-1])]:
-        moved = draws.sel({wave: second}, drop=True) - draws.sel({wave: first}, drop=True)
-        rows = _summary(survey, moved)
-        dim = _change_in_means(survey, first, second, items)
-        dim = dim.rename(columns={"estimate": "dim", "lower": "dim_lower", "upper": "dim_upper"})[[*items, "dim", "dim_lower", "dim_upper"]]
-        rows = rows.merge(dim.astype({name: object for name in items}), on=items, how="left") if items else pd.concat([rows, dim], axis=1)
-        parts.append(rows.assign(gap=f"{first} to {second}"))
-    columns: tuple[Column, ...] = (
-        Text("gap", "From wave to wave"),
-        *(Text(name, name.capitalize()) for name in items),
-        Points("median", "Change"),
-        Interval("lower", "upper", "95 % interval", points=True),
-        *chance_columns(survey),
-        Points("dim", "Difference in means"),
-        Interval("dim_lower", "dim_upper", "its 95 % interval", points=True),
-    )
-    note = "The last row is the change from the first wave to the last."
-    return Table("course-changes", pd.concat(parts, ignore_index=True), "Change from wave to wave", columns, note)
-
-
-def _course_words(draws: xr.DataArray, wave: str) -> list[str]:
-    """Whether the path is monotone and when the largest fall came, in a sentence for each item."""
-    drops = largest_drop(draws, wave)
-    said = []
-    for _, row in p_monotone(draws, wave).iterrows():
-        names = [name for name in groups_of(draws) if name != wave]
-        own = drops[np.logical_and.reduce([drops[name] == row[name] for name in names])] if names else drops
-        gaps = own.iloc[: draws.sizes[wave] - 1]
-        best = gaps.loc[gaps["p"].idxmax()]
-        about = "".join(f"{row[name]}: " for name in names)
-        size = f", by {percent(best['median'])[:-2]} points ({percent(best['lower'])[:-2]} to {percent(best['upper'])[:-2]}) if it did"
-        said.append(
-            f"{about}Support never rises from wave to wave with probability {probability_words(row['p_never_rises'])} and never falls "
-            f"with probability {probability_words(row['p_never_falls'])}. The largest fall most likely came from {best['gap']} "
-            f"(probability {probability_words(best['p'])}){size if np.isfinite(best['median']) else ''}."
-        )
-    return said
-
-
-def _drop_table(draws: xr.DataArray, wave: str) -> Table:
-    rows = largest_drop(draws, wave)
-    rows = rows.assign(said=[probability_words(p) for p in rows["p"]], fall=-rows["median"], low=-rows["upper"], high=-rows["lower"])
-    columns: tuple[Column, ...] = (
-        Text("gap", "Largest fall"),
-        *(Text(name, name.capitalize()) for name in groups_of(draws) if name != wave),
-        Text("said", "Probability"),
-        Points("fall", "Its size"),
-        Interval("low", "high", "95 % interval", points=True),
-    )
-    note = f"Sizes are those where the largest fall came there. The gaps and '{NO_FALL}' add up to 100 %."
-    return Table("course-largest-drop", rows, "When the largest fall came", columns, note)
-
-
-def _rank_table(survey: Survey, group: str, items: list[str]) -> Table | None:
-    """Ranks of the levels of a group in the first and the last wave of the change, where there are more than two."""
-    wave, ends = str(survey.study.wave), list(survey.waves or (survey.study.waves[0], survey.study.waves[-1]))
-    draws = path(survey.tree, by=[*items, group]).sel({wave: ends})
-    size = draws.sizes[group]
-    if size < FEWEST_RANKED:
-        return None
-    rows = ranks(draws, group)
-    rows = rows.assign(best=[_said(p) for p in rows["p_rank_1"]], worst=[_said(p) for p in rows[f"p_rank_{size}"]],
-                       interval=[f"{low:.0f} to {high:.0f}" if np.isfinite(low) else None
-                                 for low, high in zip(rows["lower"], rows["upper"], strict=True)])
-    rows = rows.sort_values([wave, *items, "mean_rank"], kind="stable", ignore_index=True)
-    columns: tuple[Column, ...] = (
-        Text(group, group.capitalize()),
-        Text(wave, wave.capitalize()),
-        *(Text(name, name.capitalize()) for name in items),
-        Number("mean_rank", "Mean rank", 1),
-        Text("interval", "95 % interval"),
-        Text("best", "P(highest support)"),
-        Text("worst", "P(lowest support)"),
-    )
-    note = "Rank 1 is the highest support. Wide intervals of the rank mean that the order is not known."
-    return Table(f"ranks-{identifier(group)}", rows, f"Ranks by {group}, {ends[0]} and {ends[1]}", columns, note)
-
-
-def _said(probability: float) -> str | None:
-    return None if np.isnan(probability) else probability_words(probability)

@@ -24,7 +24,8 @@ from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.persons import are_followed
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
 from bayes_listexp.sensitivity import contraction, power_scaling
-from bayes_listexp.survey_changes import change_section, course_section, in_words
+from bayes_listexp.survey_changes import change_section, in_words
+from bayes_listexp.survey_course import course_section, has_course
 from bayes_listexp.survey_design import PERSON
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
@@ -40,7 +41,7 @@ from bayes_listexp.tables import Interval, Number, Points, Table, Text
 def survey_report(survey: Survey) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
     sections = [reading_section(survey), _data(survey), _design(survey)]
-    sections += [course_section(survey)] if len(survey.study.waves) > 2 else []
+    sections += [course_section(survey)] if has_course(survey) else []
     pooled = pooling_section(survey)
     alone = without_model_section(survey)
     sections += [support_section(survey), explorer_section(survey), *([alone] if alone else [])]

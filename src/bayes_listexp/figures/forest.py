@@ -82,7 +82,7 @@ class Scale(NamedTuple):
 class Key(NamedTuple):
     """One entry of the key: which mark, and what it means."""
 
-    mark: str  # "posterior", "interval", "dim", "printed", "impossible", "letter A", or "" for words alone
+    mark: str  # "posterior", "interval", "dim", "printed", "published", "impossible", "letter A", or "" for words alone
     text: str
 
 
@@ -198,6 +198,8 @@ def write_key(page: Axes, key: Sequence[Key], top: float) -> None:
             page.plot([0.19], [y], "D", color="white", mec=DIM, mew=1.3, ms=4.8)
         elif mark == "printed":
             page.plot([0.19], [y], "x", color=INK, mew=1.8, ms=6)
+        elif mark == "published":
+            page.plot([0.19], [y], "s", color="white", mec=INK, mew=1.2, ms=5.2)
         elif mark.startswith("letter "):
             page.text(0.19, y, mark.removeprefix("letter "), size=SMALL, color=GREY, weight="bold", ha="center", va="center_baseline")
         elif mark == "impossible":
@@ -209,8 +211,8 @@ def _axes(on: Canvas, scale: Scale, sizes: Sizes, top: float, body: float) -> Ax
     """The plot's axes: vertical measured in inches downwards, rules at the ticks, a line to compare with."""
     axes = panel(on, sizes.left, top, sizes.plot, body)
     axes.set(xlim=scale.ends, ylim=(body, 0), xticks=scale.ticks, yticks=[])
-    minus = [f"{t:+g}".replace("-", "−") if scale.signed and t else f"{t:g}" for t in scale.ticks]
-    axes.set_xticklabels(minus)
+    numbers = [f"{t:+g}" if scale.signed and t else f"{t:g}" for t in scale.ticks]
+    axes.set_xticklabels([number.replace("-", "−") for number in numbers])
     axes.tick_params(axis="x", length=0, pad=3)
     axes.spines["bottom"].set_visible(False)
     for tick in scale.ticks:

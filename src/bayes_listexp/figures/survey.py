@@ -149,9 +149,9 @@ def change_between_waves(
 
 def probability_words(value: float) -> str:
     """A probability as whole percent; never 0 or 100 % for what draws cannot rule out."""
-    if value < 0.005:
+    if value <= 0.005:
         return "< 1 %"
-    return "> 99 %" if value > 0.995 else f"{100 * value:.0f} %"
+    return "> 99 %" if value >= 0.995 else f"{100 * value:.0f} %"
 
 
 def _by(draws: xr.DataArray) -> list[str]:

@@ -104,6 +104,8 @@ ROOMS = [
     "spec",
     "simulated_files",
     "tables",
+    "markdown_tables",
+    "word_tables",
     "figures",
     "explorer",
     "report",

@@ -25,6 +25,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures import Printed, to_png
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownItem
+from bayes_listexp.markdown_tables import to_markdown
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
 from bayes_listexp.published.audit import audit
 from bayes_listexp.published.audit_answers import audit_shares
@@ -51,8 +52,11 @@ from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
 from bayes_listexp.tables import Table, to_csv, to_latex
+from bayes_listexp.word_tables import to_docx
 
 Say = Callable[[str], None]
+WRITTEN: dict[str, Callable[[Table], str]] = {"csv": to_csv, "tex": to_latex, "md": to_markdown}
+"""How tables are written beside a page, by the ending of the file; Word documents are bytes and come on top."""
 
 
 class Run(NamedTuple):
@@ -292,13 +296,15 @@ def _key(data: str, arguments: Mapping[str, Any]) -> str:
 
 
 def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -> Path:
-    """Write a page as ``folder/name``, with these tables and its figures beside it in folders of their own; the path of the page."""
+    """Write a page as ``folder/name``, its tables (CSV, LaTeX, Markdown, Word) and figures beside it in folders; its path."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(render_report(page), encoding="utf-8")
     for table in tables:
-        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
-        (folder / "tables" / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
+        stem = folder / "tables" / table.name
+        for ending, write in WRITTEN.items():
+            Path(f"{stem}.{ending}").write_text(write(table), encoding="utf-8")
+        Path(f"{stem}.docx").write_bytes(to_docx(table))
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, reporting.Figure):
             (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
@@ -306,7 +312,7 @@ def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -
 
 
 def write_plan(out: Path, page: Report, figures: Mapping[str, MatplotlibFigure], choice: pd.DataFrame | None = None) -> None:
-    """Write the folder of a plan: plan.html, tables as CSV and LaTeX, figures as SVG and PNG, the paragraph as text.
+    """Write the folder of a plan: plan.html, tables, figures as SVG and PNG, the paragraph as text.
 
     ``choice`` of control items is written whole, while the page has its best rows.
     """

@@ -380,7 +380,7 @@ def _by_draw(
 ) -> xr.DataArray:
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     return xr.DataArray(
-        values.reshape(*shape, -1),
+        np.ascontiguousarray(values.reshape(*shape, -1)),  # as a stored tree has it: the order in memory moves last digits of sums
         dims=("chain", "draw", dim),
         coords={"chain": posterior["chain"], "draw": posterior["draw"], **coords},
     )

@@ -1,7 +1,7 @@
-"""Tables: tidy frames in, HTML, LaTeX and CSV out, in one style; great-tables does the markup."""
+"""Tables: tidy frames in, HTML, LaTeX and CSV out, in one style; great-tables does the markup. Markdown and Word: own modules."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, ClassVar, NamedTuple
@@ -57,7 +57,29 @@ class Interval(NamedTuple):
     points: bool = False
 
 
-Column = Text | Number | Percent | Points | Interval
+class Estimate(NamedTuple):
+    """An estimate in its own unit with its standard error or deviation in parentheses on a second line, as journals print it.
+
+    Where ``column`` is missing, the cell is the text of column ``words`` if it names one. ``spread`` is the column of the
+    standard error, or the pair of columns of an interval, which stands in brackets.
+    """
+
+    column: str
+    spread: str | tuple[str, str]
+    heading: str
+    digits: int = 2
+    words: str = ""
+
+
+Column = Text | Number | Percent | Points | Interval | Estimate
+
+
+class Line(NamedTuple):
+    """A line of a printed table: its panel ("" where there are none), the heading if the panel begins here, and its cells."""
+
+    panel: str
+    heading: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +87,8 @@ class Table:
     """A tidy frame with the way it is shown.
 
     `name` is the stem of its files, `caption` its title, `columns` what is shown, in order (the first heads
-    the rows); without `columns` every column is shown under its own name. `note` stands below.
+    the rows); without `columns` every column is shown under its own name. `note` stands below. `panel` names the column whose
+    values head runs of rows.
     """
 
     name: str
@@ -73,6 +96,7 @@ class Table:
     caption: str
     columns: tuple[Column, ...] = ()
     note: str = ""
+    panel: str = ""
     kind: ClassVar[str] = "table"
 
 
@@ -81,8 +105,8 @@ def shown(table: Table) -> pd.DataFrame:
 
     Raises `InputError` when a column to be shown is not in the frame, or there is none.
     """
-    columns = table.columns or _plain(table.frame)
-    needed = {name for column in columns for name in _sources(column)}
+    columns = columns_of(table)
+    needed = {name for column in columns for name in _sources(column)} | ({table.panel} if table.panel else set())
     if missing := sorted(needed - set(table.frame.columns)):
         raise InputError(f"table {table.name!r} has no column {', '.join(missing)}; it has {list(table.frame)}")
     if not columns:
@@ -91,9 +115,29 @@ def shown(table: Table) -> pd.DataFrame:
     return pd.DataFrame(dict(enumerate(cells))).set_axis([c.heading for c in columns], axis="columns")
 
 
+def columns_of(table: Table) -> tuple[Column, ...]:
+    """What is shown, in order: the table's columns, or all of its frame."""
+    return table.columns or _plain(table.frame)
+
+
+def lines_of(table: Table) -> list[Line]:
+    """The table in lines, for formats whose cells hold one line: an estimate and what is in parentheses below it are two."""
+    cells, panels = shown(table), _panels(table)
+    estimates = [isinstance(column, Estimate) for column in columns_of(table)]
+    lines: list[Line] = []
+    for i, row in enumerate(cells.itertuples(index=False, name=None)):
+        parts = [str(cell).split("\n") if estimate else [" ".join(str(cell).split())]
+                 for cell, estimate in zip(row, estimates, strict=True)]
+        panel = panels[i] if panels else ""
+        begins = panel if i == 0 or panel != lines[-1].panel else ""
+        for j in range(max(map(len, parts))):
+            lines.append(Line(panel, "" if j else begins, tuple(part[j] if j < len(part) else "" for part in parts)))
+    return lines
+
+
 def to_gt(table: Table) -> gt.GT:
     """Make the great-tables object (for a notebook, or for a style of one's own)."""
-    return _built(table, _literal).tab_header(_literal(table.caption))
+    return _markup(table).tab_header(_literal(table.caption))
 
 
 def to_html(table: Table) -> str:
@@ -101,7 +145,7 @@ def to_html(table: Table) -> str:
 
     It carries great-tables' classes but neither style nor ids: the page brings the style.
     """
-    raw = _built(table, _literal).as_raw_html()
+    raw = _markup(table).as_raw_html()
     element = raw[raw.index("<table") : raw.index("</table>") + len("</table>")]
     bare = re.sub(r"<t[hdr] [^>]*>", lambda tag: re.sub(r' (id|headers|style)="[^"]*"', "", tag[0]), element)
     caption = f'<table class="gt_table">\n<caption>{escape(table.caption)}</caption>'
@@ -112,7 +156,9 @@ def to_latex(table: Table) -> str:
     """Write the table as LaTeX (packages booktabs and caption; XeLaTeX or LuaLaTeX for letters beyond
     Latin).
     """
-    raw = str(_built(table, _unit_free).tab_header(_unit_free(table.caption)).as_latex())
+    lines = lines_of(table)
+    built = _built(table, [line.cells for line in lines], [line.panel for line in lines] if table.panel else [], _unit_free)
+    raw = str(built.tab_header(_unit_free(table.caption)).as_latex())
     return raw.replace("−", "$-$").replace("–", "--").strip() + "\n"
 
 
@@ -146,12 +192,23 @@ def interval(lower: float, upper: float, digits: int = 0) -> str:
     return f"{_decimal(100 * lower, digits)} to {_decimal(100 * upper, digits)} %"
 
 
-def _built(table: Table, label: Callable[[str], Any]) -> gt.GT:
+def _markup(table: Table) -> gt.GT:
+    """The table in great-tables as HTML has it: the two lines of an estimate in one cell."""
+    rows = list(shown(table).itertuples(index=False, name=None))
+    two_lines = [f"c{i}" for i, column in enumerate(columns_of(table)) if isinstance(column, Estimate)]
+    made = _built(table, rows, _panels(table), _literal)
+    return made.fmt(lambda text: escape(text).replace("\n", "<br>"), columns=two_lines) if two_lines else made
+
+
+def _built(table: Table, rows: Sequence[tuple[str, ...]], panels: list[str], label: Callable[[str], Any]) -> gt.GT:
     """The formatted cells in great-tables, under names of our own so that no heading can act as markup."""
-    cells = shown(table)
-    names = [f"c{index}" for index in range(cells.shape[1])]
-    columns = table.columns or _plain(table.frame)
-    made = gt.GT(cells.set_axis(names, axis="columns"), rowname_col="c0", id="table")
+    columns = columns_of(table)
+    names = [f"c{index}" for index in range(len(columns))]
+    cells = pd.DataFrame(rows, columns=names, dtype=object)
+    if panels:
+        made = gt.GT(cells.assign(panel=panels), rowname_col="c0", groupname_col="panel", id="table")
+    else:
+        made = gt.GT(cells, rowname_col="c0", id="table")
     made = made.tab_stubhead(label(columns[0].heading))
     if names[1:]:
         heads = zip(names[1:], columns[1:], strict=True)
@@ -161,6 +218,10 @@ def _built(table: Table, label: Callable[[str], Any]) -> gt.GT:
     made = made.cols_align("right", right) if right else made
     made = made.cols_align("left", left) if left else made
     return made.tab_source_note(label(table.note)) if table.note else made
+
+
+def _panels(table: Table) -> list[str]:
+    return [str(value) for value in table.frame[table.panel]] if table.panel else []
 
 
 def _plain(frame: pd.DataFrame) -> tuple[Column, ...]:
@@ -179,13 +240,33 @@ def _plain(frame: pd.DataFrame) -> tuple[Column, ...]:
 
 
 def _sources(column: Column) -> tuple[str, ...]:
-    return (column.lower, column.upper) if isinstance(column, Interval) else (column.column,)
+    match column:
+        case Interval(lower=lower, upper=upper):
+            return (lower, upper)
+        case Estimate(spread=spread, words=words):
+            return (column.column, *((spread,) if isinstance(spread, str) else spread), *((words,) if words else ()))
+        case _:
+            return (column.column,)
 
 
 def _cells(frame: pd.DataFrame, column: Column) -> list[str]:
     """Every cell of one column as text."""
     rows = zip(*(frame[name] for name in _sources(column)), strict=True)
+    if isinstance(column, Estimate):
+        return [_estimate(column, row) for row in rows]
     return [MISSING if any(pd.isna(value) for value in row) else _cell(column, row) for row in rows]
+
+
+def _estimate(column: Estimate, row: tuple[Any, ...]) -> str:
+    """The estimate, and under it what is in parentheses or brackets; else the words, or nothing: a model without this row."""
+    words = row[-1] if column.words else None
+    if pd.isna(row[0]):
+        return "" if pd.isna(words) else str(words)
+    ends = row[1 : 2 if isinstance(column.spread, str) else 3]
+    if any(pd.isna(end) for end in ends):
+        return _decimal(row[0], column.digits)
+    inner = " to ".join(_decimal(end, column.digits) for end in ends)
+    return f"{_decimal(row[0], column.digits)}\n{f'({inner})' if len(ends) == 1 else f'[{inner}]'}"
 
 
 def _cell(column: Column, row: tuple[Any, ...]) -> str:
@@ -202,6 +283,8 @@ def _cell(column: Column, row: tuple[Any, ...]) -> str:
             return f"{points(row[0], digits)} to {points(row[1], digits)}"
         case Interval(digits=digits):
             return interval(row[0], row[1], digits)
+        case Estimate():
+            return _estimate(column, row)
 
 
 def _decimal(value: float, digits: int, *, signed: bool = False) -> str:

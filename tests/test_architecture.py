@@ -125,6 +125,8 @@ ROOMS = [
     "survey_without_model",
     "quick_tables",
     "survey_pooling",
+    "survey_robustness",
+    "survey_priors",
     "survey_report",
     "published_report",
     "planning_report",

@@ -67,7 +67,16 @@ def every_figure() -> dict[str, object]:
         "priors": figures.prior_posterior({"p": draws(0.5)}, {"p": draws(0.4)}, ["p"], percent=["p"]),
         "robustness": figures.robustness(models, dim=(0.55, 0.35, 0.75), chosen="a"),
         "published": figures.published_support(published()),
+        "curve": curve(),
+        "pooling": figures.pooling_by_group(draws([0.4, 0.6], sex=["m", "f"]), table("sex", ["m", "f"], [0.2, 0.9]), draws(0.5)),
+        "arrows": figures.arrows_by_group(both, along="wave"),
+        "bias": figures.sensitivity_bias(draws([-0.1, 0.1], sex=["m", "f"])),
     }
+
+
+def curve(choices: tuple[str, ...] = ("truthful", "liars", "truthful"), **settings: object) -> object:
+    models = pd.DataFrame({"model": ["a", "b", "c"], "estimate": [0.5, 0.6, 0.4], "lower": 0.3, "upper": 0.8, "response": choices})
+    return figures.specification_curve(models, {"response": "Answers"}, chosen="a", dim=(0.55, 0.35, 0.75), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +196,67 @@ def test_a_difference_in_means_far_outside_does_not_squeeze_the_posterior():
     assert scale.ends == pytest.approx((-32.4, 32.4))  # 1.5 × 20, and the margin of 8 %
 
 
+def test_the_specification_curve_is_sorted_and_says_what_each_model_assumes():
+    figure = curve()
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert points == [(1, 40), (2, 50), (3, 60)]
+    page = figure.axes[0]
+    squares = [round(float(line.get_ydata()[0]), 6) for line in page.lines if line.get_marker() == "s"]
+    lines = {text.get_text(): round(float(text.get_position()[1]), 6) for text in page.texts}
+    assert squares == [lines["truthful"], lines["truthful"], lines["liars"]]  # c and a, then b: each level in one line
+    assert figures.specification_order(pd.DataFrame({"estimate": [0.5, 0.6, 0.4, 0.5]})) == [2, 4, 1, 3]
+    assert "2 a (chosen) (truthful): 50 % (30 to 80)" in figure.get_label()
+    for said, box in boxes(curve(choices=ODD[1:4], title=ODD[3])):
+        assert -0.01 <= box.x0 <= box.x1 <= WIDTH + 0.01, said
+
+
+def test_arrows_of_pooling_lead_from_the_difference_in_means_to_the_model():
+    even = xr.DataArray(np.linspace(0.35, 0.45, 101)[None, :, None], dims=("chain", "draw", "g"), coords={"g": ["a"]})
+    figure = figures.pooling_by_group(even, table("g", ["a"], [1.5]), even.isel(g=0, drop=True))
+    diamonds = [line.get_xdata()[0] for line in figure.axes[1].lines if line.get_marker() == "D"]
+    assert diamonds == [130]  # at the end of the axis, and in words beside it
+    assert "150 to 40 %, n = 101" in texts(figures.to_svg(figure, name="p"))
+    assert "everybody: 40 %" in texts(figures.to_svg(figure, name="p"))
+
+
+def test_arrows_between_waves_state_how_probable_a_decline_is():
+    values = xr.DataArray([[[0.4, 0.2], [0.4, 0.3], [0.4, 0.5], [0.4, 0.2]]], dims=("chain", "draw", "wave"), coords={"wave": ["a", "b"]})
+    said = texts(figures.to_svg(figures.arrows_by_group(values, along="wave"), name="w"))
+    assert "40 to 25 %, fell 75 %" in said
+    with pytest.raises(InputError, match="'c' is not in the draws"):
+        figures.arrows_by_group(values, along="wave", waves=("a", "c"))
+
+
+def test_bias_states_how_probably_the_trait_is_hidden():
+    figure = figures.sensitivity_bias(xr.DataArray([[-0.1, 0.1, 0.2, 0.3]], dims=("chain", "draw")))
+    assert "P(hidden) 75 %" in texts(figures.to_svg(figure, name="b"))
+    assert "+15 (−8 to +29)" in texts(figures.to_svg(figure, name="b"))
+
+
+def test_many_groups_in_three_waves_fit_on_one_page():
+    regions, waves = [f"region {i}" for i in range(20)], ["2022-09", "2022-11", "2023-05"]
+    figure = figures.arrows_by_group(draws(np.full((20, 3), 0.4), region=regions, wave=waves), along="wave")
+    assert figure.get_size_inches()[1] < 10
+    crossing = [one for one, box in boxes(figure) for other, there in boxes(figure) if one < other and box.overlaps(there)]
+    assert not crossing
+
+
+def test_draws_without_chains_are_drawn_as_well():
+    whole = draws([[0.5, 0.7], [0.4, 0.6]], wave=["2022-09", "2022-11"], sex=["male", "female"])
+    flat = whole.isel(chain=0, drop=True)
+    figures.support_by_group(flat, along="wave")
+    figures.trajectory(flat.isel(sex=0))
+    figures.arrows_by_group(flat, along="wave")
+    figures.tile_grid(flat, pd.DataFrame({"region": ["male", "female"], "row": [0, 0], "column": [0, 1]}), along="wave")
+    observed = pd.DataFrame({"arm": "control", "answer": [0, 1], "n": [3, 1]})
+    said = {"arm": ["control"], "answer": [0, 1]}
+    figures.answers_by_arm(observed, xr.DataArray(np.ones((3, 1, 2)), dims=("draw", "arm", "answer"), coords=said))
+
+
 def test_words_for_numbers():
     assert percent_words(Mark(56.4, 41.2, 72.6)) == "56 % (41 to 73)"
     assert percent_words(Mark(-0.2, -45.1, 3.2), signed=True) == "0 (−45 to +3)"
-    assert [probability_words(p) for p in (0, 0.004, 0.87, 0.996, 1)] == ["< 1 %", "< 1 %", "87 %", "> 99 %", "> 99 %"]
+    assert [probability_words(p) for p in (0, 0.005, 0.87, 0.995, 1)] == ["< 1 %", "< 1 %", "87 %", "> 99 %", "> 99 %"]
 
 
 def test_unknown_and_uncomputable_groups():

@@ -63,7 +63,8 @@ def test_the_page_of_a_direct_question(page):
     assert HOSTILE not in html
     assert "&lt;script&gt;" in html
     assert "Direct question" in html
-    assert {"figure-direct-all", "figure-direct-group"} <= set(re.findall(r'id="(figure-[\w-]+)"', html))
+    drawn = {f"figure-direct-{name}" for name in ("all", "group", "all-bias", "group-bias")}
+    assert drawn <= set(re.findall(r'id="(figure-[\w-]+)"', html))
     assert set(by_name(page)["models"].frame["model"]) == {"this report's model", "two-sided lies"}
 
 

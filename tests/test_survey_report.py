@@ -85,7 +85,7 @@ def test_waves_with_weights_a_frame_and_a_level_without_respondents():
     made = study(covariates=["group"], wave="wave", weights="w", population=frame)
     tree = fit(made, trait="1 + (1|group)", method="map", seed=3)
     other = fit(made, trait="1 + (1|group)", dependence="none", method="map", seed=3)
-    survey = Survey(made, tree, "Title", by=["group"], waves=("2022-09", "2022-11"), alternatives={"no dependence": other},
+    survey = Survey(made, tree, "Title", by=["group"], waves=("2022-09", "2022-11"), alternatives={"no dependence": other, "again": tree},
                     events=[(date(2022, 9, 21), f"event {HOSTILE}")])
     report = survey_report(survey)
     render_report(report)
@@ -96,7 +96,12 @@ def test_waves_with_weights_a_frame_and_a_level_without_respondents():
     moved = summarise(change(tree, "2022-09", "2022-11")["change"]).iloc[0]
     assert tables["change-all"].frame["median"].iloc[0] == pytest.approx(moved["median"])
     assert tables["power-scaling"].frame["quantity"].tolist()[-1] == "change"
-    assert set(tables["models"].frame["model"]) == {"this report's model", "no dependence"}
+    assert set(tables["models"].frame["model"]) == {"this report's model", "no dependence", "again"}
+    assert sorted(tables["models"].frame["number"]) == [1, 2, 3]  # of the columns of the specification curve
+    drawn = {block.name: block.svg for section in report.sections for block in section.blocks if block.kind == "figure"}
+    assert all(f">{words}<" in drawn["robustness"] for words in ("Dependence of counts and trait", "shift", "none", "truthful"))
+    assert "Priors" not in drawn["robustness"]  # no model has others
+    assert {"change-robustness", "pooling-group"} <= set(drawn)
     assert tables["support-group"].frame["n"].isna().sum() == 2  # the level without respondents, in both waves
 
 
@@ -104,12 +109,12 @@ def test_the_weight_of_the_priors_is_told_in_sentences_before_the_tables(plain, 
     report = survey_report(Survey(plain, plain_tree, "Title", by=["group"]))
     blocks = next(section for section in report.sections if section.id == "priors").blocks
     names = [getattr(block, "name", block.kind) for block in blocks]
-    assert names == ["priors", "items", "contraction", "prior", "paragraph", "checks", "power-scaling"]
+    assert names == ["priors", "items", "contraction", "prior-parameters", "prior", "paragraph", "checks", "power-scaling"]
     whole = contraction(plain_tree)
     assert set(blocks[1].texts) == set(whole.loc[~whole["group_effect"], "text"]) - {""}
     assert blocks[2].frame["contraction"].is_monotonic_increasing
-    assert [check.name for check in blocks[5].checks] == ["prior and data"]
-    assert blocks[6].frame["quantity"].tolist() == ["prevalence", f"prevalence (group: {HOSTILE})", "prevalence (group: a)"]
+    assert [check.name for check in blocks[6].checks] == ["prior and data"]
+    assert blocks[7].frame["quantity"].tolist() == ["prevalence", f"prevalence (group: {HOSTILE})", "prevalence (group: a)"]
 
 
 SPEC = """

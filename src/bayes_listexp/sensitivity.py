@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,16 @@ DIRECT = {"lie": "lying on", "false_yes": "claiming the trait falsely on", "refu
           "false_yes_count": "the effect of a control item more on claiming the trait falsely on"}
 
 
+class Moved(NamedTuple):
+    """One number of a model: its name, what it means, whether it is the effect of one level of a group, and its draws, flat."""
+
+    parameter: str
+    meaning: str
+    group_effect: bool
+    prior: np.ndarray
+    posterior: np.ndarray
+
+
 def contraction(tree: xr.DataTree) -> pd.DataFrame:
     """How much the data narrowed and moved each parameter: one row per number, on the model's scale (logits, mostly).
 
@@ -78,21 +89,30 @@ def contraction(tree: xr.DataTree) -> pd.DataFrame:
     ------
     InputError : the fit has no posterior, or flat priors, which have no width.
     """
+    rows = [[one.parameter, one.meaning, one.group_effect, *_compared(one.prior, one.posterior)] for one in parameter_draws(tree)]
+    columns = ["parameter", "meaning", "group_effect", "prior_sd", "posterior_sd", "contraction", "shift"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(text=[_sentence(*row) for row in zip(table["meaning"], table["contraction"], table["shift"], strict=True)])
+
+
+def parameter_draws(tree: xr.DataTree) -> list[Moved]:
+    """The draws behind :func:`contraction`, one record per number, before and after the data.
+
+    Raises
+    ------
+    InputError : as :func:`contraction`.
+    """
     _need_posterior(tree)
     if "prior" not in tree.children:
         raise InputError("contraction: the fit has flat priors, so there is no prior to compare with. Fit with proper priors.")
     plan = stored.blueprint_of(tree)
     before, after = tree["prior"].to_dataset(), tree["posterior"].to_dataset()
-    rows = []
-    for name in _parameters(plan, before, after):
-        for labels, prior, posterior in _elements(before[name], after[name]):
-            if np.ptp(prior) > 0:
-                meaning, group_effect = _meaning(plan, name, labels)
-                shown = f"{name}[{', '.join(labels)}]" if labels else name
-                rows.append([shown, meaning, group_effect, *_compared(prior, posterior)])
-    columns = ["parameter", "meaning", "group_effect", "prior_sd", "posterior_sd", "contraction", "shift"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(text=[_sentence(*row) for row in zip(table["meaning"], table["contraction"], table["shift"], strict=True)])
+    return [
+        Moved(f"{name}[{', '.join(labels)}]" if labels else name, *_meaning(plan, name, labels), prior, posterior)
+        for name in _parameters(plan, before, after)
+        for labels, prior, posterior in _elements(before[name], after[name])
+        if np.ptp(prior) > 0
+    ]
 
 
 def power_scaling(

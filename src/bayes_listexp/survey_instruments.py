@@ -75,7 +75,7 @@ def _by_group(instrument: Instrument, found: xr.Dataset, group: str | None) -> T
 
 
 def _list_and_direct(survey: Survey, instrument: Instrument, found: xr.Dataset, group: str | None) -> list[Block]:
-    """For a direct question, the figure of prevalence beside what people admit."""
+    """For a direct question, the figures of prevalence beside what people admit, and of the bias between them."""
     if not {"prevalence", "direct", "sensitivity_bias"} <= set(found):
         return []
     wave = survey.study.wave
@@ -91,7 +91,13 @@ def _list_and_direct(survey: Survey, instrument: Instrument, found: xr.Dataset, 
     )
     caption = f"{title}: prevalence, yes to the direct question, and the bias between them."
     name = f"{identifier(instrument.name)}-{identifier(group or 'all')}"
-    return [figure(fig, name=name, caption=caption, synthetic=survey.study.synthetic)]
+    both: list[Block] = [figure(fig, name=name, caption=caption, synthetic=survey.study.synthetic)]
+    if _is_fixed(found["sensitivity_bias"]):
+        return both
+    bias = figures.sensitivity_bias(found["sensitivity_bias"], sort=along is None and group is not None,
+                                    title="Sensitivity bias" + (f" by {group}" if group else ""), subtitle=survey.study.sensitive_item)
+    about = "Bias of the direct question: prevalence minus the share who say so, and the probability that the trait is hidden."
+    return [*both, figure(bias, name=f"{name}-bias", caption=about, synthetic=survey.study.synthetic)]
 
 
 def _chosen(instrument: Instrument, found: xr.Dataset) -> list[str]:

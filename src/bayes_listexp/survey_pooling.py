@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bayes_listexp import estimates, figures
 from bayes_listexp.group_worth import pooling
-from bayes_listexp.report import Block, Section
-from bayes_listexp.survey_results import Survey, identifier
+from bayes_listexp.report import Block, Section, figure
+from bayes_listexp.survey_results import Survey, dim_of, identifier
 from bayes_listexp.tables import Column, Interval, Number, Percent, Table, Text
+
+FEWEST = 3
+"""Groups below which there is little to be pooled."""
 
 NOTE = (
     "Worth: so many direct and truthful answers would leave the same uncertainty about the group; it counts what the other groups and "
@@ -19,12 +23,31 @@ def pooling_section(survey: Survey) -> Section | None:
     if not survey.by:
         return None
     everybody = f"All {survey.study.n:,} respondents together"
-    blocks: list[Block] = [_table(survey, [group] if isinstance(group, str) else list(group)) for group in survey.by]
+    blocks: list[Block] = []
+    for group in survey.by:
+        by = [group] if isinstance(group, str) else list(group)
+        table = _table(survey, by)
+        blocks += [*_pull(survey, by, table), table]
     lead = (
         "A list hides who said what, and pays for it with precision: every respondent says less than a direct answer would, and small "
         f"groups borrow from the others. {everybody} are the study; below is what that means for each group."
     )
     return Section("pooling", "What each group's estimate rests on", lead, tuple(blocks))
+
+
+def _pull(survey: Survey, by: list[str], table: Table) -> list[Block]:
+    """How far the model pulls each group, where groups have effects of their own and there are enough to be pulled together."""
+    draws = estimates.prevalence(survey.tree, by=by)
+    dim = dim_of(survey, draws)
+    if table.frame["pooling"].isna().all() or len(dim) < FEWEST:
+        return []
+    name = " and ".join(by)
+    fig = figures.pooling_by_group(
+        draws, dim, estimates.prevalence(survey.tree), title=f"What pooling does to {name}", subtitle=survey.study.sensitive_item,
+        label="Support, % of the population" if survey.study.population is not None else "Support, %",
+    )  # fmt: skip
+    caption = f"From the difference in means of each {name} alone to the model's estimate, which borrows from the others."
+    return [figure(fig, name=f"pooling-{identifier(name)}", caption=caption, synthetic=survey.study.synthetic)]
 
 
 def _table(survey: Survey, by: list[str]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,31 +10,29 @@ import xarray as xr
 
 from bayes_listexp import estimates, figures, predictive, report_text, stored
 from bayes_listexp.cells import ARMS, Cells
-from bayes_listexp.changes import change_summary
 from bayes_listexp.checks import converged, design_checks, fit_checks
-from bayes_listexp.checks.predicted import prior_and_data
 from bayes_listexp.checks_report import design_figures
-from bayes_listexp.comparison import compare, left_out, loo
-from bayes_listexp.design_based import difference_in_means
+from bayes_listexp.comparison import left_out, loo
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.persons import are_followed
-from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Warn, figure
-from bayes_listexp.sensitivity import contraction, power_scaling
-from bayes_listexp.survey_changes import change_section, in_words
+from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Warn, figure
+from bayes_listexp.survey_changes import change_section
 from bayes_listexp.survey_course import course_section, has_course
 from bayes_listexp.survey_design import PERSON
 from bayes_listexp.survey_instruments import instrument_sections
 from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_pooling import pooling_section
 from bayes_listexp.survey_population import population_blocks, population_facts
+from bayes_listexp.survey_priors import priors_section
 from bayes_listexp.survey_reading import explorer_section, reading_section
 from bayes_listexp.survey_results import Survey, headline, identifier, support_section
+from bayes_listexp.survey_robustness import robustness_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.survey_without_model import without_model_section
-from bayes_listexp.tables import Interval, Number, Points, Table, Text
+from bayes_listexp.tables import Number, Table, Text
 
 
 def survey_report(survey: Survey) -> Report:
@@ -49,8 +46,8 @@ def survey_report(survey: Survey) -> Report:
     sections += [change_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]
-    sections += [_robustness(survey)] if survey.alternatives else []
-    sections += [_priors(survey), _methods(survey)]
+    sections += [robustness_section(survey)] if survey.alternatives else []
+    sections += [priors_section(survey), _methods(survey)]
     return Report(
         title=survey.title,
         subtitle=f"List experiment on {survey.study.sensitive_item}",
@@ -259,163 +256,6 @@ def _replicated(replicated: xr.Dataset) -> xr.DataArray:
         for a in arms.values()
     ]
     return xr.concat(padded, dim=pd.Index(list(arms), name="arm")).assign_coords(answer=np.arange(longest))
-
-
-def _robustness(survey: Survey) -> Section:
-    trees = {"this report's model": survey.tree, **survey.alternatives}
-    scores = compare(trees)
-    rows = [(name, *_middle(tree), float(scores.set_index("model").loc[name, "elpd"])) for name, tree in trees.items()]
-    frame = pd.DataFrame(rows, columns=["model", "estimate", "lower", "upper", "elpd"])
-    dim = difference_in_means(survey.study, weighted=survey.study.weighted).iloc[0]
-    fig = figures.robustness(
-        frame,
-        dim=(dim["estimate"], dim["lower"], dim["upper"]) if np.isfinite(dim["se"]) else None,
-        chosen="this report's model",
-        title="Support under other models",
-        subtitle=" and ".join(["all waves"] * bool(survey.study.waves) + ["all items"] * bool(survey.study.items))
-        + " together" * bool(survey.study.waves or survey.study.items),
-    )
-    columns = (
-        Text("model", "Model"),
-        Number("elpd", "LOO elpd", 1),
-        Number("elpd_diff", "Difference to the best", 1),
-        Number("dse", "its s.e.", 1),
-        Number("weight", "Stacking weight", 2),
-        Number("bad_k", "High Pareto k"),
-    )
-    blocks: list[Block] = [
-        figure(
-            fig,
-            name="robustness",
-            synthetic=survey.study.synthetic,
-            caption="The same estimand under every model tried.",
-        ),
-        Table(
-            "models",
-            scores,
-            "Leave-one-out comparison",
-            columns,
-            "Difference in expected log predictive density; read it against its standard error.",
-        ),
-    ]
-    if survey.waves:
-        blocks.append(_change_robustness(survey, trees))
-    return Section(
-        "robustness",
-        "Robustness",
-        "What changes when the assumptions on lying, careless answers or control counts change.",
-        tuple(blocks),
-    )
-
-
-def _change_robustness(survey: Survey, trees: Mapping[str, xr.DataTree]) -> Table:
-    first, second = survey.waves or ("", "")
-    changes = {name: estimates.change(tree, first, second)["change"] for name, tree in trees.items()}
-    frame = pd.concat([in_words(change_summary(draws)).assign(model=name) for name, draws in changes.items()], ignore_index=True)
-    columns = (
-        Text("model", "Model"),
-        Points("median", "Change", 1),
-        Interval("lower", "upper", "95 % interval", points=True),
-        Text("fell", "P(decline)"),
-    )
-    return Table("change-models", frame, "Change in support under every model tried", columns)
-
-
-def _middle(tree: xr.DataTree) -> tuple[float, float, float]:
-    row = estimates.summarise(estimates.prevalence(tree)).iloc[0]
-    return float(row["median"]), float(row["lower"]), float(row["upper"])
-
-
-def _priors(survey: Survey) -> Section:
-    table = pd.DataFrame(report_text.priors_used(survey.tree), columns=["parameter", "prior"])
-    blocks: list[Block] = [
-        Table(
-            "priors",
-            table,
-            "Priors",
-            (Text("parameter", "Parameter"), Text("prior", "Prior")),
-            "Slopes are those of centred columns, numeric ones divided by two standard deviations; sd are those "
-            "of group effects. A Beta prior on an intercept is that of the probability.",
-        )
-    ]
-    if "prior" in survey.tree.children:
-        blocks += _contraction(survey)
-        before = estimates.prevalence(_as_prior(survey.tree))
-        after = estimates.prevalence(survey.tree)
-        fig = figures.prior_posterior(
-            {"prevalence": before},
-            {"prevalence": after},
-            {"prevalence": "Support"},
-            percent=["prevalence"],
-            title="How far the data moved support",
-        )
-        blocks.append(
-            figure(
-                fig,
-                name="prior",
-                synthetic=survey.study.synthetic,
-                caption="Support before (outline) and after the data.",
-            )
-        )
-        ratio = float(after.var() / before.var())
-        blocks.append(Paragraph(f"The posterior variance of support is {ratio:.0%} of its prior variance."))
-        blocks += _power_scaling(survey)
-    return Section(
-        "priors",
-        "Priors and their weight",
-        "What was assumed before the data, and how much of it is left.",
-        tuple(blocks),
-    )
-
-
-def _contraction(survey: Survey) -> list[Block]:
-    """What the data hardly speak about, in sentences, then every parameter but the effects of single groups."""
-    table = contraction(survey.tree)
-    table = table[~table["group_effect"]].sort_values("contraction", ignore_index=True)
-    sentences = tuple(text for text in table["text"] if text)
-    columns = (
-        Text("meaning", "Parameter"),
-        Number("prior_sd", "Prior sd", 2),
-        Number("posterior_sd", "Posterior sd", 2),
-        Number("contraction", "Contraction", 2),
-        Number("shift", "Shift, prior sd", 2),
-    )
-    note = (
-        "Contraction: 1 \N{MINUS SIGN} (posterior sd / prior sd)\N{SUPERSCRIPT TWO}; near 0 the data do not narrow a parameter. "
-        "Shift: how far the median moved. Standard deviations are those of a normal distribution with the same middle 80 %."
-    )
-    heard = Items(sentences) if sentences else Paragraph("The data narrow every parameter.")
-    return [heard, Table("contraction", table, "What the data say about each parameter", columns, note)]
-
-
-def _power_scaling(survey: Survey) -> list[Block]:
-    """Whether support, by every group shown, and its change would move with a slightly stronger prior or likelihood."""
-    wave = [survey.study.wave] if survey.study.wave and survey.study.waves else []
-    first, second = survey.waves or ("", "")
-    more = {"change": estimates.change(survey.tree, first, second)["change"]} if survey.waves else {}
-    table = power_scaling(survey.tree, by=list(dict.fromkeys([*wave, *survey.by])), quantities=more)
-    columns = (
-        Text("quantity", "Quantity"),
-        Number("prior", "Sensitivity to the prior", 2),
-        Number("likelihood", "to the likelihood", 2),
-        Text("diagnosis", "Diagnosis"),
-    )
-    note = (
-        "Power-scaling (Kallioinen et al. 2024): how fast the posterior moves when the prior, or the likelihood, is strengthened. "
-        "Prior at least 0.05: with the likelihood also at least 0.05 prior and data pull in different directions; otherwise the "
-        "data say little beside the prior."
-    )
-    if "sample_stats" not in survey.tree.children:
-        note += " These draws are a normal approximation and no posterior: the sensitivities are rough, mostly too large."
-    return [CheckList([prior_and_data(table)]), Table("power-scaling", table, "Sensitivity of support to the prior", columns, note)]
-
-
-def _as_prior(tree: xr.DataTree) -> xr.DataTree:
-    """The tree with its prior in the place of the posterior, so that estimates of it are prior estimates."""
-    nodes = {name: node.to_dataset() for name, node in tree.children.items() if name != "posterior"}
-    out = xr.DataTree.from_dict({**nodes, "posterior": nodes["prior"]})
-    out.attrs = dict(tree.attrs)
-    return out
 
 
 def _methods(survey: Survey) -> Section:

@@ -46,6 +46,10 @@ class Survey(NamedTuple):
     without_model: Mapping[str, Any] = {}
 
 
+MOST_ROWS = 30
+"""Rows (groups in waves) beyond which support by group is drawn as arrows, one row a group."""
+
+
 def headline(survey: Survey) -> str:
     """The result in one sentence, with its interval."""
     item = survey.study.sensitive_item
@@ -109,7 +113,13 @@ def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, grou
     if few:
         draws = draws.sel({survey.study.wave: list(survey.waves or ())})
         dim = dim[dim[survey.study.wave].isin(survey.waves or ())]
+    crowded = len(by) > 1 and survey.study.wave in by and int(np.prod([draws.sizes[name] for name in by])) > MOST_ROWS
     title = f"Support by {group}" if group != "all" else f"Support by {survey.study.item}" if survey.study.item else "Support overall"
+    label = "Support, % of the population" if survey.study.population is not None else "Support, %"
+    if crowded:
+        fig = figures.arrows_by_group(draws, along=str(survey.study.wave), title=title, subtitle=survey.study.sensitive_item, label=label)
+        caption = f"{title}: posterior medians, an arrow a group. The table has all intervals, and the difference in means."
+        return figure(fig, name=f"support-{identifier(group)}", caption=caption, synthetic=survey.study.synthetic)
     fig = figures.support_by_group(
         draws,
         dim,
@@ -117,7 +127,7 @@ def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, grou
         sort=len(by) > 1,
         title=title,
         subtitle=f"{survey.study.sensitive_item}; posterior median, 50 % and 95 % intervals",
-        label="Support, % of the population" if survey.study.population is not None else "Support, %",
+        label=label,
     )
     weights = " with survey weights" if survey.study.weighted else ""
     caption = f"{title}. The difference in means{weights} is not cut off at 0 or 100 %."

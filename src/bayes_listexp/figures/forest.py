@@ -37,6 +37,9 @@ from bayes_listexp.figures.style import (
 SLAB = 0.24  # inches
 TRACK = 0.19
 PAD = 0.13
+MANY = 12  # rows beyond which they stand closer to each other
+CLOSE = 0.05
+BAND = 6.0  # points
 
 
 class Mark(NamedTuple):
@@ -63,6 +66,9 @@ class Row(NamedTuple):
     alarm: bool = False  # what was printed contradicts the rest
     bold: bool = False
     joined: bool = False  # an arrow leads here from the row above
+    origin: float | None = None  # an arrow leads from here to the posterior's point
+    origin_colour: str = DIM
+    banded: bool = False  # the interval is a pale band, under an arrow
 
 
 class Scale(NamedTuple):
@@ -82,7 +88,7 @@ class Scale(NamedTuple):
 class Key(NamedTuple):
     """One entry of the key: which mark, and what it means."""
 
-    mark: str  # "posterior", "interval", "dim", "printed", "published", "impossible", "letter A", or "" for words alone
+    mark: str  # one of those that :func:`write_key` draws, "letter A", or "" for words alone
     text: str
 
 
@@ -143,7 +149,7 @@ def forest(
     sizes = _sizes(rows)
     above, below, top = heading(title, subtitle)
     top += LINE * 1.15 * len(key) + (LINE if scale.sides else 0) + 0.12
-    tops, body = _tops(rows, sizes, slab)
+    tops, body = _tops(rows, sizes, slab, PAD if len(rows) <= MANY else CLOSE)
     on = canvas(top + body + 0.52)
     on.fig.set_label(alt)
     write_heading(on.page, above, below)
@@ -172,7 +178,7 @@ def _lines(row: Row, sizes: Sizes) -> tuple[list[str], list[str]]:
     return fitted(row.label, inches, weight="bold" if row.bold else "normal"), fitted(row.note, inches, SMALL)
 
 
-def _tops(rows: Sequence[Row], sizes: Sizes, slab: float) -> tuple[list[float], float]:
+def _tops(rows: Sequence[Row], sizes: Sizes, slab: float, pad: float) -> tuple[list[float], float]:
     """Where each row's first track lies, and the height of them all (inches)."""
     tops, y = [], 0.0
     for row in rows:
@@ -180,7 +186,7 @@ def _tops(rows: Sequence[Row], sizes: Sizes, slab: float) -> tuple[list[float], 
         text = LINE * sum(len(part) for part in _lines(row, sizes))
         tracks = TRACK * max(1, (row.posterior is not None) + (row.dim is not None), len(row.words))
         tops.append(y + lead + LINE / 2)
-        y += lead + max(text, tracks) + (PAD if row.posterior or row.dim else 0.02)
+        y += lead + max(text, tracks) + (pad if row.posterior or row.dim else 0.02)
     return tops, y
 
 
@@ -196,6 +202,17 @@ def write_key(page: Axes, key: Sequence[Key], top: float) -> None:
         elif mark == "dim":
             page.plot([0.02, 0.36], [y, y], color=DIM, lw=1.2, ls=(0, (3, 1.5)))
             page.plot([0.19], [y], "D", color="white", mec=DIM, mew=1.3, ms=4.8)
+        elif mark in ("pull", "arrow"):
+            _draw_arrow(page, (0.05, y), (0.33, y), DIM if mark == "pull" else POSTERIOR)
+            page.plot([0.33], [y], "o", color="white", mec=POSTERIOR, mew=1.6, ms=5.5)
+        elif mark == "band":
+            page.plot([0.02, 0.36], [y, y], color=TINT, lw=BAND)
+        elif mark == "dim band":
+            page.fill_between([0.02, 0.36], y - 0.06, y + 0.06, color=DIM, alpha=0.1, lw=0)
+            page.plot([0.02, 0.36], [y, y], color=DIM, lw=1.1, ls=(0, (3, 1.5)))
+        elif mark == "chosen":
+            page.plot([0.02, 0.36], [y, y], color=POSTERIOR, lw=1.8)
+            page.plot([0.19], [y], "o", color=POSTERIOR, mec=POSTERIOR, mew=1.6, ms=6.5)
         elif mark == "printed":
             page.plot([0.19], [y], "x", color=INK, mew=1.8, ms=6)
         elif mark == "published":
@@ -261,7 +278,14 @@ def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None
     if row.density is not None:
         _draw_density(axes, row.density, y - 0.045, scale, slab)
     if row.posterior is not None:
-        _draw_interval(axes, row.posterior, y, scale, POSTERIOR)
+        if row.banded:
+            ends = (max(row.posterior.lower, scale.ends[0]), min(row.posterior.upper, scale.ends[1]))
+            axes.plot(ends, [y, y], color=TINT, lw=BAND, zorder=2)
+        else:
+            _draw_interval(axes, row.posterior, y, scale, POSTERIOR)
+        if row.origin is not None:
+            start = min(max(row.origin, scale.ends[0]), scale.ends[1])
+            _draw_arrow(axes, (start, y), (row.posterior.point, y), row.origin_colour)
         axes.plot([row.posterior.point], [y], "o", color="white", mec=POSTERIOR, mew=1.6, ms=5.5, zorder=4)
     if row.dim is not None:
         below = y + (TRACK if row.posterior is not None or len(row.words) > 1 else 0)
@@ -271,6 +295,14 @@ def _draw_row(axes: Axes, row: Row, y: float, scale: Scale, slab: float) -> None
     if row.printed is not None:
         last = y + TRACK * (len(row.words) - 1)
         axes.plot([row.printed], [last], "x", color=ALARM if row.alarm else INK, mew=1.8, ms=6.5, zorder=5)
+
+
+def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    """From where something was (a diamond for a difference in means, else a small dot) to where it is."""
+    axes.annotate("", end, start, arrowprops=dict(arrowstyle="-|>", color=GREY, lw=0.9, shrinkA=2, shrinkB=3.5, mutation_scale=7),
+                  zorder=3)  # fmt: skip
+    marker, fill, size = ("D", "white", 4.2) if colour == DIM else ("o", colour, 3.0)
+    axes.plot([start[0]], [start[1]], marker, color=fill, mec=colour, mew=1.2, ms=size, zorder=4, clip_on=False)
 
 
 def _draw_interval(axes: Axes, mark: Mark, y: float, scale: Scale, colour: str) -> None:

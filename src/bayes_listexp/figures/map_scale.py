@@ -57,7 +57,7 @@ def marks_by_region(draws: xr.DataArray, along: str | None) -> Marks:
     panels: list[Hashable] = list(draws[along].values) if along else [""]
     marks: Marks = {}
     for number, wave in enumerate(panels):
-        values = (draws.isel({along: number}) if along else draws).transpose("chain", "draw", rest[0]).values
+        values = (draws.isel({along: number}) if along else draws).transpose(..., rest[0]).values
         there = {name: 100 * values[..., i] for i, name in enumerate(names) if not np.isnan(values[..., i]).all()}
         if broken := [name for name, some in there.items() if not np.isfinite(some).all()]:
             raise InputError(f"draws of {rest[0]} '{broken[0]}'{f' in {wave}' if along else ''} are not finite")

@@ -100,16 +100,18 @@ def prior_posterior(
         for said, before, after in _quantities(prior[name], posterior[name], text, name in percent)
     ]
     above, below, top = heading(title, subtitle)
-    lines = [fitted(said, WIDTH / 2 - 0.3) for said, _, _ in panels]
+    across = 1 if len(panels) == 1 else 2
+    wide = WIDTH / across - 0.3
+    lines = [fitted(said, wide) for said, _, _ in panels]
     names_high = LINE * max(len(part) for part in lines)
     each = names_high + 1.15
-    on = canvas(top + LINE * 1.4 + each * -(-len(panels) // 2))
+    on = canvas(top + LINE * 1.4 + each * -(-len(panels) // across))
     write_heading(on.page, above, below)
     _pair_key(on.page, top + LINE / 2)
-    for index, (said, before, after) in enumerate(panels):
-        left, down = (index % 2) * (WIDTH / 2) + 0.1, top + LINE * 1.4 + (index // 2) * each
-        on.page.text(left, down + 0.1, "\n".join(fitted(said, WIDTH / 2 - 0.3)), va="top")
-        _draw_pair(panel(on, left, down + names_high + 0.16, WIDTH / 2 - 0.3, 0.6), before, after)
+    for index, (_, before, after) in enumerate(panels):
+        left, down = (index % across) * (WIDTH / 2) + 0.1, top + LINE * 1.4 + (index // across) * each
+        on.page.text(left, down + 0.1, "\n".join(lines[index]), va="top")
+        _draw_pair(panel(on, left, down + names_high + 0.16, wide, 0.6), before, after)
     on.fig.set_label(_moved(panels))
     return on.fig
 
@@ -129,7 +131,7 @@ def _predicted(draws: xr.DataArray, arm: Hashable, top: int) -> NDArray[np.float
         raise InputError(f"arm {arm!r} was observed but not predicted; predictive has {list(draws['arm'].values)}")
     chosen = draws.sel(arm=arm).reindex(answer=np.arange(top + 1), fill_value=0)
     shares = 100 * chosen / chosen.sum("answer")
-    quantiles = shares.quantile([0.025, 0.5, 0.975], dim=["chain", "draw"])
+    quantiles = shares.quantile([0.025, 0.5, 0.975], dim=[dim for dim in ("chain", "draw") if dim in shares.dims])
     return quantiles.transpose("quantile", "answer").values
 
 

@@ -60,7 +60,7 @@ def support_by_group(
     on a grey ground. Raises `InputError` when a draw is not finite or when a row of `dim_table` has no
     draws.
     """
-    by = _by(draws)
+    by = groups_of(draws)
     if along is not None and along not in by:
         raise InputError(f"along={along!r} is not a dim of the draws; they have {by}")
     order = [d for d in by if d != along] + ([along] if along else [])
@@ -91,7 +91,7 @@ def list_and_direct(
     draw, *by) in 0-1 units, as :func:`bayes_listexp.misreporting` gives them; all three are the model's. `along` and `sort`
     as in `support_by_group`; rows are sorted by prevalence. Raises `InputError` when a draw is not finite.
     """
-    by = _by(draws["prevalence"])
+    by = groups_of(draws["prevalence"])
     order = [d for d in by if d != along] + ([along] if along else [])
     groups = {name: dict(group_draws(100 * draws[name], order)) for name in ("prevalence", "direct", "sensitivity_bias")}
     rows = {
@@ -128,7 +128,7 @@ def change_between_waves(
     zero. `waves` names the two. Raises `InputError` when a draw is not finite or when a row of `dim_table`
     has no draws.
     """
-    by = _by(draws)
+    by = groups_of(draws)
     groups = {levels: 100 * values for levels, values in group_draws(draws, by)}
     tables = dim_rows(dim_table, by, list(groups))
     rows = [_change_row(levels, values, tables.get(levels), len(groups)) for levels, values in groups.items()]
@@ -154,7 +154,8 @@ def probability_words(value: float) -> str:
     return "> 99 %" if value >= 0.995 else f"{100 * value:.0f} %"
 
 
-def _by(draws: xr.DataArray) -> list[str]:
+def groups_of(draws: xr.DataArray) -> list[str]:
+    """What draws are split by."""
     return [str(d) for d in draws.dims if d not in ("chain", "draw")]
 
 

@@ -15,7 +15,7 @@ from bayes_listexp.figures.panels import answers_by_arm, prior_posterior
 from bayes_listexp.figures.planning_choices import control_item_frontier, planning_groups
 from bayes_listexp.figures.planning_curves import planning_break_even, planning_power, planning_precision
 from bayes_listexp.figures.specifications import specification_curve, specification_order
-from bayes_listexp.figures.style import to_png, to_svg
+from bayes_listexp.figures.style import to_pdf, to_png, to_svg
 from bayes_listexp.figures.survey import change_between_waves, list_and_direct, support_by_group
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "specification_order",
     "support_by_group",
     "tile_grid",
+    "to_pdf",
     "to_png",
     "to_svg",
     "trajectory",

@@ -91,6 +91,7 @@ def test_same_arguments_give_the_same_bytes(drawn):
         assert first == figures.to_svg(figure, name=name, synthetic=True), name  # writing leaves no trace
         assert first == figures.to_svg(again[name], name=name, synthetic=True), name
     assert figures.to_png(drawn["support"]) == figures.to_png(again["support"])
+    assert figures.to_pdf(drawn["total"]) == figures.to_pdf(again["total"]) != figures.to_pdf(drawn["total"], synthetic=True)
 
 
 def test_svg_describes_itself_and_refers_to_nothing_outside(drawn):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_listexp import batch
+from bayes_listexp import batch, figures
 from bayes_listexp.batch import load_tree, run_spec
 from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
@@ -147,16 +147,25 @@ def test_a_run_writes_its_folder_and_is_not_repeated(spec, tmp_path, monkeypatch
     run = run_spec(read_spec(spec), tmp_path / "out")
     assert not run.converged  # a quick look
     names = {p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()}
-    assert {"fit.nc", "report.html", "spec.toml", "summary.json", "figures/support-all.svg"} <= names
+    assert {"fit.nc", "report.html", "spec.toml", "summary.json", "figures/support-all.svg", "figures/support-all.png"} <= names
     assert {f"tables/support-group.{ending}" for ending in ("csv", "tex", "md", "docx")} <= names
     assert json.loads((run.folder / "summary.json").read_text())["converged"] is False
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["quick"]  # no temporary folder is left
-    pages = [p for p in run.folder.rglob("*") if p.suffix in (".html", ".csv", ".tex", ".md", ".docx", ".svg")]
+    pages = [p for p in run.folder.rglob("*") if p.suffix in (".html", ".csv", ".tex", ".md", ".docx", ".svg", ".png")]
     first = {path: path.read_bytes() for path in pages}
 
     monkeypatch.setattr(batch, "fit", lambda *a, **k: pytest.fail("an unchanged run was fitted again"))
     run_spec(read_spec(spec), tmp_path / "out")
     assert {path: path.read_bytes() for path in pages} == first
+
+    def broken(*arguments, **settings):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(figures, "prior_posterior", broken)
+    with pytest.raises(RuntimeError, match="no ink"):  # a figure that fails is not left out of the report
+        run_spec(read_spec(spec), tmp_path / "out")
+    assert {path: path.read_bytes() for path in pages} == first  # and the report that was there stays whole
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["quick"]
 
 
 def test_a_changed_spec_is_fitted_again(spec, tmp_path):

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure as MatplotlibFigure
 
 from bayes_listexp import report as reporting
 from bayes_listexp.changes import wave_dates
@@ -308,10 +307,12 @@ def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, reporting.Figure):
             (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+            if block.drawn is not None:
+                (folder / "figures" / f"{block.name}.png").write_bytes(to_png(block.drawn, synthetic=block.synthetic))
     return folder / name
 
 
-def write_plan(out: Path, page: Report, figures: Mapping[str, MatplotlibFigure], choice: pd.DataFrame | None = None) -> None:
+def write_plan(out: Path, page: Report, choice: pd.DataFrame | None = None) -> None:
     """Write the folder of a plan: plan.html, tables, figures as SVG and PNG, the paragraph as text.
 
     ``choice`` of control items is written whole, while the page has its best rows.
@@ -323,8 +324,6 @@ def write_plan(out: Path, page: Report, figures: Mapping[str, MatplotlibFigure],
         write_page(page, folder, "plan.html", tables_of(page))
         if choice is not None:
             (folder / "tables" / "control-items.csv").write_text(to_csv(Table("control-items", choice, "")), encoding="utf-8")
-        for name, drawn in figures.items():
-            (folder / "figures" / f"{name}.png").write_bytes(to_png(drawn))
         texts = [block for section in page.sections for block in section.blocks if isinstance(block, reporting.Code)]
         (folder / "paragraph.txt").write_text(texts[0].text + "\n", encoding="utf-8")
         _replace(folder, out)

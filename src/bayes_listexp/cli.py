@@ -280,10 +280,10 @@ def plan(
     print(plan_paragraph(planned, tables))
     if out is not None:
         from bayes_listexp.batch import write_plan
-        from bayes_listexp.planning_report import plan_figures, plan_report
+        from bayes_listexp.planning_report import plan_report
 
         page = plan_report(planned, tables, choice=choice, command="" if spec is None else f"bayes-listexp plan {spec.name}")
-        write_plan(out, page, plan_figures(planned, tables, choice), choice)
+        write_plan(out, page, choice)
         print(out / "plan.html", flush=True)
     return FINE
 

@@ -4,7 +4,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from typing import ClassVar, Protocol
@@ -87,11 +87,13 @@ class Warn:
 
 @dataclass(frozen=True)
 class Figure:
-    """An SVG figure made by `figures.to_svg` with the same name, and its caption."""
+    """An SVG figure made by `figures.to_svg` with the same name, and its caption; where known, what it was made of."""
 
     name: str
     svg: str
     caption: str
+    drawn: MatplotlibFigure | None = field(default=None, compare=False, repr=False)
+    synthetic: bool = False
     kind: ClassVar[str] = "figure"
 
 
@@ -146,7 +148,7 @@ class Report:
 
 def figure(fig: MatplotlibFigure, *, name: str, caption: str, synthetic: bool, alt: str = "") -> Figure:
     """Make the block of a matplotlib figure; `alt` and `synthetic` as in `figures.to_svg`."""
-    return Figure(name, to_svg(fig, name=name, alt=alt, synthetic=synthetic), caption)
+    return Figure(name, to_svg(fig, name=name, alt=alt, synthetic=synthetic), caption, fig, synthetic)
 
 
 def render_report(report: Report) -> str:

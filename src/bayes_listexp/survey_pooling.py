@@ -8,7 +8,7 @@ from bayes_listexp.report import Block, Section, figure
 from bayes_listexp.survey_results import Survey, dim_of, identifier
 from bayes_listexp.tables import Column, Interval, Number, Percent, Table, Text
 
-FEWEST = 3
+FEWEST = 2
 """Groups below which there is little to be pooled."""
 
 NOTE = (

@@ -126,7 +126,8 @@ def test_the_methods_name_instruments_margins_and_only_what_they_cite(page):
 def test_the_parameters_of_the_question_are_in_the_regression_table(page):
     rows = by_name(page)["coefficients"].frame
     assert {"trait", "control", "direct lie", "direct refusal"} <= set(rows["part"])
-    assert rows.loc[rows["part"] == "direct", "term"].tolist() == ["lie count", "refusal trait"]
+    assert rows.loc[rows["part"] == "direct", "term"].tolist() == ["lie count", "refusal trait", "false yes count"]
+    assert rows.loc[rows["this report's model: estimate"].isna() & (rows["part"] == "direct"), "term"].tolist() == ["false yes count"]
 
 
 @pytest.fixture(scope="module")

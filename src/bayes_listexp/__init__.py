@@ -91,6 +91,7 @@ _HOMES = {
     "Sampling": "simulate",
     "Questionnaire": "simulate",
     "Refusals": "simulate",
+    "regression_table": "regression_tables",
     "render_report": "report",
 }
 

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_listexp import estimates, figures, predictive, report_text, stored
+from bayes_listexp import figures, predictive, report_text, stored
 from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.checks_report import design_figures
 from bayes_listexp.comparison import left_out, loo
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.instrument import parameters_of
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.persons import are_followed
+from bayes_listexp.regression_tables import regression_table
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Warn, figure
 from bayes_listexp.survey_changes import change_section
 from bayes_listexp.survey_course import course_section, has_course
@@ -171,7 +171,7 @@ def _model(survey: Survey) -> Section:
     )
     blocks: tuple[Block, ...] = (
         Facts(report_text.model_words(tree)),
-        _coefficients(tree),
+        _coefficients(survey),
         CheckList(fit_checks(tree)),
         *(_answers_figure(survey, counts, replicated, version) for version in versions),
         facts,
@@ -200,40 +200,11 @@ def _answers_figure(survey: Survey, counts: pd.DataFrame, replicated: xr.Dataset
     return figure(fig, name=name, synthetic=survey.study.synthetic, caption=caption)
 
 
-def _coefficients(tree: xr.DataTree) -> Table:
-    """The regression table: coefficients of every sub-model on the formula's own scale, and the shift of the counts."""
-    posterior = tree["posterior"].to_dataset()
-    parts = []
-    plan = stored.blueprint_of(tree)
-    designs = [name for name in plan.designs if f"{name}_term" in posterior.dims]
-    shifts = [name for part in plan.parts if (name := part.own("control_shift")) in posterior]
-    for name in [*designs, *shifts]:
-        rows = estimates.summarise(posterior[name])
-        rows["term"] = rows.get(f"{name}_term", "shift with the trait")
-        parts.append(rows.assign(part=str(name).removesuffix("_shift").replace("_", " ")))
-    for instrument in plan.instruments:
-        for name in parameters_of(instrument):
-            rows = estimates.summarise(posterior[name])
-            own = name.removeprefix(f"{instrument.name}_").replace("_", " ")
-            terms = [own] if len(rows) == 1 else [f"{own} {i + 1}" for i in range(len(rows))]
-            parts.append(rows.assign(term=terms, part=instrument.name.replace("_", " ")))
-    frame = pd.concat(parts, ignore_index=True)
-    columns = (
-        Text("part", "Sub-model"),
-        Text("term", "Term"),
-        Number("mean", "Mean", 2),
-        Number("sd", "sd", 2),
-        Number("lower", "2.5 %", 2),
-        Number("upper", "97.5 %", 2),
-    )
-    return Table(
-        "coefficients",
-        frame,
-        "Coefficients (logit scale)",
-        columns,
-        "On the scale of the formula's columns; group-specific effects are in fit.nc."
-        + " Beside linear predictors, instruments have parameters on scales of their own." * bool(plan.instruments),
-    )
+def _coefficients(survey: Survey) -> Table:
+    """The regression table of this report's model, with those of the alternatives beside it."""
+    if not survey.alternatives:
+        return regression_table({"Estimate": survey.tree}, spread="interval", name="coefficients")
+    return regression_table({"this report's model": survey.tree, **survey.alternatives}, name="coefficients")
 
 
 def _number(value: float) -> str:

@@ -8,7 +8,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayes_listexp import ListExperiment, fit, loo, prevalence
 from bayes_listexp.model import build_model
-from bayes_listexp.sampling import Sampler, compile_density, sample_nuts
+from bayes_listexp.sampling import Density, Mode, Sampler, compile_density, find_mode, sample_nuts
 from bayes_listexp.specification import Specification, blueprint
 
 FORMULA = "1 + south + age + male + college"
@@ -88,6 +88,46 @@ def test_chains_that_run_at_once_do_not_disturb_each_other(density):
     for _ in range(2):
         together, _ = sample_nuts(density, settings._replace(cores=4), seed=5)
         np.testing.assert_array_equal(together, alone)
+
+
+@pytest.fixture(scope="module")
+def ridge():
+    """A normal density of three parameters, correlated by up to .99 and on very different scales, and its mean and covariance."""
+    mean, spread = np.array([3.0, -40.0, 0.2]), np.array([0.1, 20.0, 1.0])
+    covariance = np.array([[1.0, 0.99, 0.5], [0.99, 1.0, 0.5], [0.5, 0.5, 1.0]]) * np.outer(spread, spread)
+    precision = np.linalg.inv(covariance)
+    return Density(lambda x: (-0.5 * (x - mean) @ precision @ (x - mean), -precision @ (x - mean)), np.zeros(3)), mean, covariance
+
+
+def test_chains_along_the_axes_of_the_mode_draw_from_the_same_density_in_fewer_steps(ridge):
+    density, mean, covariance = ridge
+    settings = Sampler(draws=1000, tune=300, chains=2, cores=1)
+    draws, scaled = sample_nuts(density, settings, seed=1, mode=find_mode(density, seed=1))
+    _, plain = sample_nuts(density, settings, seed=1)
+    assert float(scaled["n_steps"].mean()) < 0.5 * float(plain["n_steps"].mean())
+    # Independent draws would have standard errors of 1/sqrt(2,000) sd (mean) and sqrt(2/2,000) of the variance; five of them.
+    np.testing.assert_allclose((draws.mean(axis=(0, 1)) - mean) / np.sqrt(np.diag(covariance)), 0, atol=5 / np.sqrt(2000))
+    np.testing.assert_allclose(np.cov(draws.reshape(-1, 3).T) / covariance, 1, atol=5 * np.sqrt(2 / 2000))
+
+
+def test_chains_start_where_they_would_without_the_mode(ridge):
+    density, *_ = ridge
+    seen = {True: [], False: []}
+
+    def noted(scaled):
+        return density._replace(function=lambda x: seen[scaled].append(x) or density.function(x))
+
+    settings = Sampler(draws=1, tune=1, chains=1, cores=1)
+    sample_nuts(noted(True), settings, seed=4, mode=find_mode(density, seed=4))
+    sample_nuts(noted(False), settings, seed=4)
+    np.testing.assert_allclose(seen[True][0], seen[False][0], rtol=1e-9)
+
+
+def test_a_mode_without_curvature_changes_nothing(ridge):
+    density, mean, _ = ridge
+    settings = Sampler(draws=20, tune=20, chains=1, cores=1)
+    plain, flat = sample_nuts(density, settings, seed=2), sample_nuts(density, settings, seed=2, mode=Mode(mean, 0.0, None))
+    np.testing.assert_array_equal(plain[0], flat[0])
 
 
 @pytest.mark.parametrize("counts", ["softmax", "binomial", "com_binomial", "beta_binomial"])

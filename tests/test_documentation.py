@@ -1,5 +1,6 @@
 """The documentation's blocks of Python, run as they stand there, and what its pages are written from."""
 
+import json
 import re
 import shutil
 import sys
@@ -47,7 +48,7 @@ def test_every_block_is_found():
 def written(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     yield
-    for name in ("model_pages", "api_pages"):
+    for name in ("model_pages", "api_pages", "written"):
         sys.modules.pop(name, None)
 
 
@@ -56,6 +57,18 @@ def test_every_public_name_has_its_place(written):
 
     described = re.findall(r"auto\w+:: bayes_listexp\.(\w+)$", "".join(api_pages().values()), re.MULTILINE)
     assert sorted(described) == sorted(bayes_listexp.__all__)
+
+
+def test_pictures_of_notebooks_are_described(written, tmp_path):
+    """The site's builder takes the words from the cell, where a notebook's own output has them beside the picture."""
+    from written import copy_notebooks
+
+    output = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {"image/png": {"alt": "Қолдау: 56 %"}}}
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": outputs, "source": ""} for outputs in ([output], [])]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}), encoding="utf-8")
+    copy_notebooks(tmp_path, tmp_path / "site")
+    copied = json.loads((tmp_path / "site" / "one.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert [cell["metadata"] for cell in copied] == [{"mystnb": {"image": {"alt": "Қолдау: 56 %"}}}, {}]
 
 
 def test_equations_are_those_of_the_literature(written):

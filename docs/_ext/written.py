@@ -1,7 +1,7 @@
 """Files that the site is made of and that are made when it is built; a file that stays the same is not touched."""
 
+import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,15 +19,18 @@ def write(folder: Path, pages: Mapping[str, str]) -> None:
 
 
 def copy_notebooks(source: Path, folder: Path) -> None:
-    """Copy the notebooks with the outputs that they are stored with."""
-    folder.mkdir(exist_ok=True)
-    notebooks = {path.name: path for path in sorted(source.glob("*.ipynb"))}
-    for old in folder.iterdir():
-        if old.name not in notebooks:
-            old.unlink()
-    for name, path in notebooks.items():
-        if not (folder / name).exists() or (folder / name).read_bytes() != path.read_bytes():
-            shutil.copyfile(path, folder / name)
+    """Copy the notebooks with the outputs that they are stored with; pictures keep the words that describe them."""
+    write(folder, {path.name: _described(path.read_text(encoding="utf-8")) for path in sorted(source.glob("*.ipynb"))})
+
+
+def _described(notebook: str) -> str:
+    """The notebook with the description of each cell's picture where the site's builder looks for it."""
+    parsed = json.loads(notebook)
+    for cell in parsed["cells"]:
+        for output in cell.get("outputs", []):
+            if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+    return json.dumps(parsed, ensure_ascii=False, indent=1)
 
 
 def further_pages(docs: Path) -> list[str]:

@@ -97,6 +97,8 @@ ROOMS = [
     "simulated_direct",
     "simulated_nation",
     "planning",
+    "spec_lines",
+    "spec_dates",
     "spec_keys",
     "spec_margins",
     "spec_population",

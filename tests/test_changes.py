@@ -3,6 +3,7 @@
 import itertools
 import tomllib
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from bayes_listexp import figures, spec_keys
+from bayes_listexp import figures, spec_dates, spec_keys
 from bayes_listexp.changes import (
     change_summary,
     compare_changes,
@@ -29,12 +30,15 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures import Printed
 from bayes_listexp.fitting import fit
 from bayes_listexp.margins import KnownPrevalence
+from bayes_listexp.published_report import Published, course_of_published
 from bayes_listexp.report_text import bibtex, methods_paragraph
+from bayes_listexp.spec import published_of, read_spec
 from bayes_listexp.standardised import poststratified_change, poststratified_means
 from bayes_listexp.survey_changes import change_section
 from bayes_listexp.survey_course import course_section
 from bayes_listexp.survey_results import Survey
 
+MODELS = Path(__file__).parents[1] / "models"
 WAVES = ("2022-09", "2022-11", "2023-05")
 PLAIN = {"counts": "binomial", "dependence": "none", "method": "map"}
 
@@ -434,10 +438,38 @@ def test_what_a_spec_says_of_changes_is_checked(tmp_path, line, message):
         spec_keys.validate(tmp_path / "a.toml", text, "survey", tomllib.loads(text))
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [('[report]\ndates = ["2022-09", "2022-11"]', r"line 6: \[report\] dates: a single wave has no course"),
+     ('[later]\n[[report.events]]\ndate = 2022-09-21\ntext = "x"', r"line 6: \[report\] events: events stand beside waves with dates"),
+     ('[later]\n[report]\ndates = ["2022-09", "autumn"]', r"line 7: \[report\] dates = .*like \[\"2022-09\", \"2022-11\"\]")],
+)
+def test_dates_of_a_published_table_are_checked(tmp_path, lines, message):
+    text = f'[data]\nfile = "a.csv"\nJ = 3\nN = 9\n{lines}\n'
+    with pytest.raises(InputError, match=message):
+        spec_keys.validate(tmp_path / "a.toml", text, "published", tomllib.loads(text))
+
+
+def test_published_waves_stand_in_time_beside_what_was_printed():
+    spec = read_spec(MODELS / "csto_published.toml")
+    table, later = published_of(spec)
+    rng = np.random.default_rng(1)
+    posterior = {name: (("chain", "draw"), rng.normal(middle, 0.05, (2, 50))) for name, middle in
+                 (("total_support", 0.5), ("support_later", 0.4))}
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(posterior)})
+    days = spec_dates.dates_of(spec.path, spec.text, spec.tables)
+    events = spec_dates.events_of(spec.path, spec.text, spec.table("report"))
+    published = Published(table, [], tree, tree, "Title", "the item", later, dates=days, events=events)
+    picture = course_of_published(published, later)[0].svg
+    assert days == (date(2022, 9, 7), date(2022, 11, 15))
+    assert all(f">{words}<" in picture for words in ("56", "35", "September 2022", "2022-09-21: Russia's partial mobilisation"))
+    assert course_of_published(published._replace(dates=None), later) == []
+
+
 def test_events_and_published_shares_of_a_spec():
     report = {"events": [{"date": "2023", "text": "b"}, {"date": date(2022, 9, 21), "text": "a"}],
               "printed": [{"date": "2022-11", "share": 0.35, "text": "c"}]}
-    assert spec_keys.events_of("a", "", report) == [(date(2022, 9, 21), "a"), (date(2023, 7, 2), "b")]
-    assert [day for day, _ in spec_keys.printed_of("a", "", report)] == [date(2022, 11, 15)]
+    assert spec_dates.events_of("a", "", report) == [(date(2022, 9, 21), "a"), (date(2023, 7, 2), "b")]
+    assert [day for day, _ in spec_dates.printed_of("a", "", report)] == [date(2022, 11, 15)]
     with pytest.raises(InputError, match="when the waves have dates"):
         figures.trajectory(drawn([[0.1, 0.2]], wave=["a", "b"]), printed=[Printed(date(2022, 9, 1), 0.3)])

@@ -16,7 +16,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.direct import DirectQuestion
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.spec import fit_arguments, read_spec, study_of
-from bayes_listexp.spec_keys import line_of
+from bayes_listexp.spec_lines import line_of
 from bayes_listexp.stored import fact
 
 SPEC = """\

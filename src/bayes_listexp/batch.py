@@ -46,7 +46,8 @@ from bayes_listexp.spec import (
     resolve_path,
     study_of,
 )
-from bayes_listexp.spec_keys import events_of, line_of, printed_of
+from bayes_listexp.spec_dates import dates_of, events_of, printed_of
+from bayes_listexp.spec_lines import line_of
 from bayes_listexp.stored import PACKAGES, fact
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
@@ -226,6 +227,8 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
         others,
         data.get("sources", []),
         _command(spec),
+        dates_of(spec.path, spec.text, spec.tables),
+        events_of(spec.path, spec.text, spec.table("report")),
     )
     summary = {
         "title": spec.title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from bayes_listexp import figures
 from bayes_listexp.checks import Check, convergence
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.published.findings import Finding
+from bayes_listexp.published.printed import parse_printed
 from bayes_listexp.published.results import change_summary, design_based_change, published_change, support_table
 from bayes_listexp.published.table import TOTAL, PublishedSupport, PublishedTable, total_only
 from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Subheading, figure
@@ -27,7 +29,8 @@ class Published(NamedTuple):
     """What the report is made from: the table, its audit, two fits, the later wave, and audits of further tables by name.
 
     ``total_tree`` is the fit of the total row alone and carries the headline and the change; ``tree`` is the fit of all rows,
-    whose groups cohere with the total. They differ where the groups pull the total, as contradictory rows do.
+    whose groups cohere with the total. They differ where the groups pull the total, as contradictory rows do. ``dates`` are the
+    days of the table and of the later wave; with them support stands in time, beside ``events`` (day, words).
     """
 
     table: PublishedTable
@@ -40,6 +43,8 @@ class Published(NamedTuple):
     other_audits: Sequence[tuple[str, Sequence[Finding]]] = ()
     sources: Sequence[str] = ()
     command: str = ""
+    dates: tuple[date, date] | None = None
+    events: Sequence[tuple[date, str]] = ()
 
 
 def published_report(published: Published) -> Report:
@@ -248,6 +253,7 @@ def _change(published: Published) -> Section:
     )
     blocks: tuple[Block, ...] = (
         facts,
+        *course_of_published(published, published.later),
         figure(
             fig,
             name="change",
@@ -262,6 +268,25 @@ def _change(published: Published) -> Section:
         "The later wave is known by one number; its N and control mean are not.",
         blocks,
     )
+
+
+def course_of_published(published: Published, later: PublishedSupport) -> list[Block]:
+    """Support in both waves where they lie in time, beside what was printed and events; nothing where their days are not known."""
+    if published.dates is None:
+        return []
+    waves = [published.table.name, later.label]
+    posterior = published.total_tree["posterior"].to_dataset()
+    draws = xr.concat([posterior["total_support"], posterior["support_later"]], dim=pd.Index(waves, name="wave"), coords="minimal",
+                      compat="override")  # fmt: skip
+    shares = [total_only(published.table).rows[0].support, parse_printed(later.support, where=later.label)]
+    printed = [figures.Printed(day, share.value, "support as printed") for day, share in zip(published.dates, shares, strict=True) if share]
+    fig = figures.trajectory(
+        draws, dates=dict(zip(waves, published.dates, strict=True)), events=published.events, printed=printed,
+        title="Support over time", subtitle=published.sensitive_item, label="Support, % of respondents",
+    )  # fmt: skip
+    caption = "Posterior of support from published numbers alone, and the support as printed (hollow squares)."
+    caption += " An event beside a change is no evidence that it caused the change." if published.events else ""
+    return [figure(fig, name="course", synthetic=False, caption=caption)]
 
 
 def _model(published: Published) -> Section:

@@ -23,7 +23,8 @@ from bayes_listexp.published.table import PublishedSupport, PublishedTable, read
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated
-from bayes_listexp.spec_keys import KEYS, SAMPLING, fault, instruments_of, line_of, validate
+from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, validate
+from bayes_listexp.spec_lines import fault, line_of
 from bayes_listexp.spec_maps import check_map, region_map
 from bayes_listexp.spec_margins import check_margins, margins_of
 from bayes_listexp.spec_population import check_population, population_of, predictors_of

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import types
 import typing
 from collections import abc
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from bayes_listexp.changes import read_day
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
 from bayes_listexp.planning.plan_settings import PLAN_KEYS
+from bayes_listexp.spec_dates import dates_of, events_of, printed_of
+from bayes_listexp.spec_lines import fault, line_of
 
 KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
     "survey": {
@@ -141,7 +140,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
         },
         "later": {"support": (str,), "N": (int, list), "label": (str,)},
         "sample": {"draws": (int,), "tune": (int,), "chains": (int,), "target_accept": (float,), "seed": (int,)},
-        "report": {"author": (str,)},
+        "report": {"author": (str,), "dates": (list,), "events": (list,)},
     },
     "plan": {
         "": {"kind": (str,), "title": (str,)} | dict.fromkeys(PLAN_KEYS, (dict,)),
@@ -176,6 +175,8 @@ def validate(path: Path, text: str, kind: str, tables: Mapping[str, Any]) -> Non
     if kind == "survey":
         _check_survey(path, text, tables)
         _check_overrides(path, text, tables, instruments_of(path, text, tables))
+    if kind == "published":
+        dates_of(path, text, tables)
 
 
 def instruments_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[Instrument, ...]:
@@ -199,33 +200,6 @@ def instruments_of(path: Path, text: str, tables: Mapping[str, Any]) -> tuple[In
         except InputError as error:
             raise fault(path, text, place, table, str(error)) from error
     return tuple(out)
-
-
-def line_of(text: str, key: str, table: str = "", nth: int = 1) -> int:
-    """Line of the first assignment to a key of a table (the ``nth`` of an array of tables).
-
-    Where the key is not there it is the line of the table's header; where the table is written inline, that of its name.
-    """
-    lines = text.splitlines()
-    header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*[\].]")
-    starts = [i for i, line in enumerate(lines) if header.match(line)] if table else [0]
-    if len(starts) < nth:
-        parent, _, own = table.rpartition(".")
-        return line_of(text, own, parent)
-    start = starts[nth - 1]
-    other = re.compile(rf"^\s*\[(?!\[?\s*{re.escape(table)}\s*\.)")
-    ends = (i for i, line in enumerate(lines) if i > start and other.match(line))
-    end = next(ends, len(lines)) if table else len(lines)
-    pattern = re.compile(rf'^\s*(\[[^\]]*\b)?["\']?{re.escape(key)}["\']?\s*[=.\]]')
-    inside = (i for i, line in enumerate(lines[start:end], start) if key and pattern.match(line))
-    return next(inside, start) + 1
-
-
-def fault(path: Path, text: str, table: str, given: Mapping[str, Any], message: str, nth: int = 1) -> InputError:
-    """An error with its file and line: that of the key which the message mentions first, else of the table."""
-    found = {key: re.search(rf"(?<!\w){re.escape(key)}(?!\w)", message) for key in given}
-    places = [(match.start(), key) for key, match in found.items() if match]
-    return InputError(f"{path}, line {line_of(text, min(places)[1] if places else '', table, nth)}: {message}")
 
 
 def check_types(record: type | None, values: Mapping[str, Any], what: str) -> None:
@@ -324,49 +298,6 @@ def _check_course(path: Path, text: str, report: Mapping[str, Any]) -> None:
                              "(20 points are 0.2).")
     events_of(path, text, report)
     printed_of(path, text, report)
-
-
-def events_of(path: Path, text: str, report: Mapping[str, Any]) -> list[tuple[date, str]]:
-    """What ``[report] events`` says: days and words, in the order of time.
-
-    Raises
-    ------
-    InputError : an event that is not like ``{ date = 2022-09-21, text = "mobilisation" }``; the message names file and line.
-    """
-    rows = _dated(path, text, report, "events", {"text": (str,)}, '{ date = 2022-09-21, text = "mobilisation" }')
-    return sorted((day, row["text"]) for day, row in rows)
-
-
-def printed_of(path: Path, text: str, report: Mapping[str, Any]) -> list[tuple[date, Mapping[str, Any]]]:
-    """What ``[report] printed`` says: days with a ``share``, ``text`` and where they are given ``lower`` and ``upper``.
-
-    Raises
-    ------
-    InputError : one that is not like ``{ date = "2022-11", share = 0.35, text = "published" }``; the message names file and line.
-    """
-    number = (float, int)
-    keys: dict[str, tuple[type, ...]] = {"share": number, "text": (str,), "lower": number, "upper": number}
-    rows = _dated(path, text, report, "printed", keys, '{ date = "2022-11", share = 0.35, text = "published" }')
-    for _, row in rows:
-        shares = [row[key] for key in ("lower", "share", "upper") if key in row]
-        if shares != sorted(shares) or not 0 <= row["share"] <= 1:
-            raise InputError(f"{path}, line {line_of(text, 'printed', 'report')}: [report] printed: lower, share and upper must be "
-                             f"in this order and the share between 0 and 1, found {dict(row)!r}.")
-    return rows
-
-
-def _dated(
-    path: Path, text: str, report: Mapping[str, Any], key: str, known: Mapping[str, tuple[type, ...]], example: str
-) -> list[tuple[date, Mapping[str, Any]]]:
-    out = []
-    for row in report.get(key, []):
-        fits = isinstance(row, dict) and set(row) <= {"date", *known} and {"date", "text", *known} - {"lower", "upper"} <= set(row)
-        given = row.get("date") if isinstance(row, dict) else None
-        day = given.date() if isinstance(given, datetime) else given if isinstance(given, date) else read_day(str(given))
-        if not fits or day is None or any(not isinstance(row[name], types) for name, types in known.items() if name in row):
-            raise InputError(f"{path}, line {line_of(text, key, 'report')}: [report] {key}: each must be like {example}, found {row!r}.")
-        out.append((day, row))
-    return out
 
 
 def _check_alternative(path: Path, text: str, alternative: Any) -> None:

@@ -11,7 +11,7 @@ from bayes_listexp.exclusions import MISSING_LEVEL
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.geography import RegionMap, check_tiles, refuse_unplaced
 from bayes_listexp.read import read_regions, read_survey
-from bayes_listexp.spec_keys import line_of
+from bayes_listexp.spec_lines import line_of
 
 MAP_KEYS = ("column", "tiles", "geojson", "key", "wave")
 EXAMPLE = 'column = "region", tiles = "bundled:kazakhstan_regions.csv", or geojson = "file.geojson", key = "name"'

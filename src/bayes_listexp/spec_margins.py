@@ -11,7 +11,8 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.margins import KnownItem, KnownPrevalence, Margin
 from bayes_listexp.published.as_margins import published_margins
 from bayes_listexp.published.table import PublishedSupport, read_published
-from bayes_listexp.spec_keys import check_types, fault
+from bayes_listexp.spec_keys import check_types
+from bayes_listexp.spec_lines import fault
 
 KINDS: dict[str, type] = {"prevalence": KnownPrevalence, "item": KnownItem}
 """What each array of tables under [margins] is made of; "published" beside."""

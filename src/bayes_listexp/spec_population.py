@@ -15,7 +15,7 @@ from bayes_listexp.population import COUNT, PopulationFrame, frame_from_survey, 
 from bayes_listexp.raking import rake
 from bayes_listexp.read import read_population, read_survey
 from bayes_listexp.recoding import recode
-from bayes_listexp.spec_keys import line_of
+from bayes_listexp.spec_lines import line_of
 
 WAYS: dict[str, tuple[str, ...]] = {
     "file": ("count", "n"),

@@ -29,7 +29,8 @@ from bayes_listexp.simulate import (
 from bayes_listexp.simulate.template import NAMES
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.simulated_nation import nation
-from bayes_listexp.spec_keys import KEYS, check_types, line_of
+from bayes_listexp.spec_keys import KEYS, check_types
+from bayes_listexp.spec_lines import line_of
 from bayes_listexp.specification import Specification
 
 SIMULATIONS: dict[str, tuple[str, ...]] = {

@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from bayes_listexp.cli import main
 from bayes_listexp.comparison import compare, loo
+from bayes_listexp.comparison_page import comparison_report, difference_of_fits, same_data
 from bayes_listexp.errors import InputError
+from bayes_listexp.estimates import prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
+from bayes_listexp.report import render_report, tables_of
 
 N = np.array([1, 5, 12, 30, 2])
 
@@ -105,3 +109,95 @@ def test_nothing_to_compare():
 def test_a_tree_from_elsewhere_is_refused(fits):
     with pytest.raises(InputError, match="has no attribute 'source': it was not made by bayes_listexp.fit"):
         compare({"softmax": fits["softmax"], "made up": made_up(1)})
+
+
+def of_other_data(tree):
+    other = tree.copy()
+    other.attrs = {**tree.attrs, "source": json.dumps({**json.loads(tree.attrs["source"]), "sha256": "0" * 64})}
+    return other
+
+
+@pytest.fixture(scope="module")
+def page(fits):
+    return comparison_report({"softmax <u>": fits["softmax"], "binomial": fits["binomial"]}, command="bayes-listexp compare a b")
+
+
+def tables(report):
+    return {table.name: table for table in tables_of(report)}
+
+
+def test_the_page_has_support_prediction_coefficients_and_checks(page, fits):
+    assert [section.id for section in page.sections] == ["fits", "support", "prediction", "coefficients", "checks", "reproduction"]
+    found = tables(page)
+    row = summarise(prevalence(fits["binomial"])).iloc[0]
+    assert found["support"].frame.set_index("model").loc["binomial", "median"] == row["median"]
+    by_sex = summarise(prevalence(fits["binomial"], by="sex"))
+    np.testing.assert_allclose(found["support-sex"].frame["median 2"], by_sex["median"])  # the groups that both fits have
+    pd.testing.assert_frame_equal(
+        found["prediction"].frame.drop(columns="model"), compare(fits).drop(columns="model"), rtol=1e-6)
+    assert "softmax <u>: estimate" in found["coefficients"].frame
+    checks = found["checks"].frame
+    assert checks["check"].is_unique
+    assert "failed" in set(checks["fit 1"])  # neither was sampled
+
+
+def test_the_page_is_plain_and_says_what_must_not_be_published(page):
+    html = render_report(page)
+    assert html == render_report(page)
+    assert "<u>" not in html
+    assert "softmax &lt;u&gt;" in html
+    assert page.headline.startswith("Support for")
+    assert "depending on the model" in page.headline
+    assert "softmax <u> predicts the answers clearly better than binomial" in html.replace("&lt;", "<").replace("&gt;", ">")
+    assert page.alarm == "These fits must not be published as they are: softmax <u>, binomial. The checks below say why."
+
+
+def test_fits_of_different_data_have_differences_and_no_prediction(fits):
+    trees = {"then": fits["softmax"], "then, binomial": fits["binomial"], "now": of_other_data(fits["softmax"])}
+    assert same_data(trees) == [["then", "then, binomial"], ["now"]]
+    report = comparison_report(trees, by=[])
+    found = tables(report)
+    assert list(found["prediction-1"].frame["model"]) == ["then", "then, binomial"]
+    html = render_report(report)
+    assert "are not compared by prediction" in html
+    assert found["between"].frame["pair"].tolist() == ["now minus then"]
+    assert found["between"].frame["median"].iloc[0] == pytest.approx(0, abs=1e-9)  # the same posterior twice
+    assert "each with probability 95 %" in report.headline
+    assert not any(name.startswith("support-") for name in found)
+
+
+def test_a_difference_of_fits_is_that_of_independent_posteriors(fits):
+    one, other = fits["softmax"], fits["binomial"]
+    a, b = (prevalence(tree).to_numpy().ravel() for tree in (one, other))
+    pairs = (b[:, None] - a[None, :]).ravel()
+    low, median, high, above = difference_of_fits(one, other)
+    assert [low, median, high] == pytest.approx(np.quantile(pairs, [0.025, 0.5, 0.975]), abs=0.003)  # 400 quantiles of 1,000 draws
+    assert above == pytest.approx((pairs > 0).mean(), abs=0.003)
+
+
+def test_fits_that_cannot_be_compared_are_refused(fits):
+    with pytest.raises(InputError, match="needs two fits or more"):
+        comparison_report({"one": fits["softmax"]})
+    with pytest.raises(InputError, match="by: 'softmax' has no column 'region'; it has: sex"):
+        comparison_report(fits, by=["region"])
+    with pytest.raises(InputError, match="'made up' is no fit of a survey"):
+        comparison_report({**fits, "made up": made_up(1)})
+
+
+def test_the_command_writes_the_folder_twice_the_same(fits, tmp_path, capsys):
+    for name, tree in fits.items():
+        (tmp_path / name).mkdir()
+        tree.to_netcdf(tmp_path / name / "fit.nc", engine="h5netcdf")
+    said = [str(tmp_path / "softmax"), str(tmp_path / "binomial" / "fit.nc")]
+    written = []
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="0"):
+            main(["compare", *said, "--out", str(tmp_path / "page"), "--by", "sex"])
+        written.append({p.name: p.read_bytes() for p in (tmp_path / "page").rglob("*") if p.is_file()})
+    assert capsys.readouterr().out.splitlines()[0].endswith("comparison.html")
+    assert written[0] == written[1]
+    assert {"comparison.html", "coefficients.docx", "coefficients.md", "support-sex.csv", "support.svg"} <= set(written[0])
+    for wrong, message in ((["--names", "one"], "1 names for 2 fits"), ([said[0]], "two fits are called 'softmax'")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["compare", *said, *wrong, "--out", str(tmp_path / "page")])
+        assert message in capsys.readouterr().err

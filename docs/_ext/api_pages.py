@@ -33,7 +33,7 @@ GROUPS = {
     ),
     "Estimates": (
         "From a fit's draws to draws of what was asked.",
-        "prevalence realised_prevalence trait_probability contrast misreporting observed_by pooling summarise",
+        "prevalence realised_prevalence trait_probability contrast misreporting observed_by pooling summarise tidy",
     ),
     "Change between waves": (
         "The course of the prevalence, and what can be asked of it.",
@@ -47,7 +47,7 @@ GROUPS = {
         "Studies before they are made, with their truth.",
         "simulate_survey simulate_surveys shares_as_frame Sampling Questionnaire Refusals",
     ),
-    "Reports": ("What is handed on.", "render_report"),
+    "Reports": ("What is handed on.", "regression_table comparison_report render_report"),
 }
 PLANNING = "bayes_listexp.planning"
 

@@ -81,6 +81,7 @@ _HOMES = {
     "misreporting": "estimates",
     "observed_by": "estimates",
     "summarise": "estimates",
+    "tidy": "tidy_frames",
     "loo": "comparison",
     "compare": "comparison",
     "contraction": "sensitivity",
@@ -92,6 +93,7 @@ _HOMES = {
     "Questionnaire": "simulate",
     "Refusals": "simulate",
     "regression_table": "regression_tables",
+    "comparison_report": "comparison_page",
     "render_report": "report",
 }
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import xarray as xr
 from bayes_listexp import report as reporting
 from bayes_listexp.changes import wave_dates
 from bayes_listexp.checks import converged
+from bayes_listexp.comparison_page import comparison_report
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -43,6 +44,7 @@ from bayes_listexp.spec import (
     known_margins,
     map_of,
     published_of,
+    read_spec,
     resolve_path,
     study_of,
 )
@@ -330,6 +332,53 @@ def write_plan(out: Path, page: Report, choice: pd.DataFrame | None = None) -> N
         texts = [block for section in page.sections for block in section.blocks if isinstance(block, reporting.Code)]
         (folder / "paragraph.txt").write_text(texts[0].text + "\n", encoding="utf-8")
         _replace(folder, out)
+
+
+def write_comparison(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    names: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+    runs: Path = Path("runs"),
+    progress: bool = False,
+    say: Say = lambda text: None,
+) -> Path:
+    """Write the folder of a comparison of fits: comparison.html, its tables and figures; the path of the page.
+
+    ``sources`` are runs (folders, or .nc files) and specs; a spec is fitted into the folder ``runs`` unless its run there is unchanged.
+    ``names`` are the fits' names on the page; by default those of their folders, files or specs.
+
+    Raises
+    ------
+    InputError : as :func:`bayes_listexp.comparison_report`; two fits of one name, or names that are not one for each.
+    """
+    if names and len(names) != len(sources):
+        raise InputError(f"--names: {len(names)} names for {len(sources)} fits. Give one for each, or none.")
+    called = list(names) or [_name_of_run(path) for path in sources]
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise InputError(f"two fits are called '{twice[0]}'. Tell them apart by --names.")
+    specs = {path: read_spec(path) for path in sources if path.suffix == ".toml"}  # faults show before anything is fitted
+    if other := [path for path, spec in specs.items() if spec.kind != "survey"]:
+        raise InputError(f"{other[0]} is no spec of a survey, so it cannot be compared.")
+    folders = {path: run_spec(spec, runs, report=False, progress=progress, say=say).folder for path, spec in specs.items()}
+    trees = {name: load_tree(folders.get(path, path)) for name, path in zip(called, sources, strict=True)}
+    command = ["bayes-listexp compare", *(path.name for path in sources)]
+    page = comparison_report(trees, by=by, command=" ".join(command))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        folder = Path(scratch) / "comparison"
+        folder.mkdir()
+        write_page(page, folder, "comparison.html", tables_of(page))
+        _replace(folder, out)
+    return out / "comparison.html"
+
+
+def _name_of_run(path: Path) -> str:
+    """What a fit is called after where it lies: its folder or spec, and where it is not the folder's main fit its own name too."""
+    if path.suffix != ".nc":
+        return path.stem if path.suffix == ".toml" else path.resolve().name
+    return path.resolve().parent.name if path.name == "fit.nc" else f"{path.resolve().parent.name} {path.stem}"
 
 
 def _replace(folder: Path, target: Path) -> None:

@@ -321,6 +321,28 @@ def show(run: Path) -> int:
     return FINE
 
 
+@app.command
+def compare(
+    *fits: Path, out: Path, names: tuple[str, ...] = (), by: tuple[str, ...] = (), runs: Path = Path("runs"), quiet: bool = False
+) -> int:
+    """Put fits side by side on one page: of one study under several models, or of several studies; prints the path of the page.
+
+    Parameters
+    ----------
+    fits: Runs (their folders, or .nc files in them), or TOML specs, which are fitted unless their run is unchanged.
+    out: Folder for the page with its tables and figures.
+    names: What the fits are called, in their order.
+    by: Columns to show support by; without, those that all fits have.
+    runs: Folder for the runs of specs.
+    quiet: No progress.
+    """
+    from bayes_listexp.batch import write_comparison
+
+    progress = not quiet and sys.stdout.isatty()
+    print(write_comparison(fits, out, names=names, by=by or None, runs=runs, progress=progress, say=_say(quiet)), flush=True)
+    return FINE
+
+
 def _plan_of_spec(path: Path, options: PlanOptions) -> tuple[Plan, pd.DataFrame | None]:
     """The plan of a spec with the options in its place, and its choice of control items."""
     from bayes_listexp.planning.plan_settings import plan_of

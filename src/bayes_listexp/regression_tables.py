@@ -35,7 +35,7 @@ def regression_table(trees: Mapping[str, xr.DataTree], *, spread: Literal["sd", 
 
     Returns
     -------
-    A table that :mod:`bayes_listexp.tables`, ``markdown_tables`` and ``word_tables`` write. Its frame has one row per term, ``part``,
+    A table that ``bayes_listexp.tables``, ``markdown_tables`` and ``word_tables`` write. Its frame has one row per term, ``part``,
     ``panel`` and ``term``, and for each fit ``<name>: estimate``, ``std_error``, ``conf_low``, ``conf_high`` (unrounded; for LOO elpd
     its standard error) and ``text`` (what is no number). A term that a fit does not have is empty.
 

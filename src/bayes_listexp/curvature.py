@@ -23,7 +23,7 @@ import xarray as xr
 from bayes_listexp import predictive
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.sampling import INTERPRETED, constrain
+from bayes_listexp.sampling import INTERPRETED, constrain, initial_values
 from bayes_listexp.specification import Blueprint
 from bayes_listexp.survey_design import PERSON, unit_column, units_of, variance_of_totals
 from bayes_listexp.weighting import Weighted, replicated_totals, weighted_observations
@@ -160,7 +160,7 @@ def prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
     density = model.logp(vars=[*model.free_RVs, *model.potentials], jacobian=True, sum=True)
     gradients = pytensor.grad(density, model.value_vars, disconnected_inputs="ignore")
     compiled = pytensor.function(model.value_vars, gradients, mode=INTERPRETED, on_unused_input="ignore")
-    shapes = [np.shape(model.initial_point()[v.name]) for v in model.value_vars]
+    shapes = [np.shape(initial_values(model)[v.name]) for v in model.value_vars]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
 
     def evaluate(x: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ def prior_gradient(model: pm.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 def alike(plan: Blueprint, model: pm.Model) -> np.ndarray:
     """Which parameters share a design effect, (parameter,): the effects of a group's levels do, every other stands alone."""
-    initial = model.initial_point()
+    initial = initial_values(model)
     grouped = tuple(f"{name}_{term.name}_" for name, bound in plan.designs.items() for term in bound.groups)
     out: list[int] = []
     for variable in model.value_vars:

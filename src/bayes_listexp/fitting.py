@@ -16,13 +16,15 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.margins import Margin
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import (
-    INTERPRETED,
+    ONCE,
     Density,
     Sampler,
     as_dataset,
     compile_density,
     constrain,
+    draw_prior,
     find_mode,
+    initial_values,
     sample_nuts,
 )
 from bayes_listexp.specification import Blueprint, Specification, blueprint, refuse_impossible
@@ -192,24 +194,22 @@ def _by_mode(
     optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
     optimum["log_density"] = mode.log_density
     optimum["log_likelihood"] = float(
-        model.compile_logp(vars=model.observed_RVs, mode=INTERPRETED)(_as_point(model, mode.point))
+        model.compile_logp(vars=model.observed_RVs, mode=ONCE)(_as_point(model, mode.point))
     )
     return draws, {"optimum": optimum}
 
 
 def _as_point(model: pm.Model, vector: np.ndarray) -> dict[str, np.ndarray]:
-    initial = model.initial_point()
-    sizes = [int(np.size(initial[v.name])) for v in model.value_vars]
-    parts = np.split(vector, np.cumsum(sizes)[:-1])
-    return {v.name: part.reshape(np.shape(initial[v.name])) for v, part in zip(model.value_vars, parts, strict=True)}
+    initial = initial_values(model)
+    parts = np.split(vector, np.cumsum([value.size for value in initial.values()])[:-1])
+    return {name: part.reshape(value.shape) for (name, value), part in zip(initial.items(), parts, strict=True)}
 
 
 def _unconstrained_names(model: pm.Model) -> list[str]:
-    initial = model.initial_point()
     return [
-        f"{v.name}{list(index) if index else ''}"
-        for v in model.value_vars
-        for index in np.ndindex(np.shape(initial[v.name]))
+        f"{name}{list(index) if index else ''}"
+        for name, value in initial_values(model).items()
+        for index in np.ndindex(value.shape)
     ]
 
 
@@ -218,8 +218,8 @@ def _prior(plan: Blueprint, model: pm.Model, seed: int) -> dict[str, xr.Dataset]
     if any(prior.distribution == "Flat" for prior in plan.priors.values()):
         return {}
     variables = [v for v in [*model.free_RVs, *model.deterministics] if not v.name.endswith("_z")]
-    drawn = pm.draw(variables, draws=PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE")
-    prior = as_dataset(model, {v.name: value[None] for v, value in zip(variables, drawn, strict=True)})
+    drawn = draw_prior(model, variables, PRIOR_DRAWS, seed)
+    prior = as_dataset(model, {name: value[None] for name, value in drawn.items()})
     return {
         "prior": prior,
         "prior_predictive": predictive.replicated_answers(plan, prior, draws=PREDICTIVE_DRAWS, seed=seed + 2),

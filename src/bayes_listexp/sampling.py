@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,12 @@ import pymc as pm
 import pytensor
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
+from pymc.distributions.shape_utils import change_dist_size
 from pytensor import tensor as pt
 from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
+from pytensor.tensor.type_other import NoneTypeT
 from scipy.optimize import minimize
 
 from bayes_listexp.errors import InputError
@@ -38,8 +41,15 @@ def _few_at_a_time(_: Any, node: Any) -> list[Any] | None:
     return [pt.add(*(pt.add(*part) if len(part) > 1 else part[0] for part in parts))]
 
 
-INTERPRETED = get_mode("FAST_COMPILE").excluding("local_add_canonizer", "local_sum_make_vector").register((in2out(_few_at_a_time), 2.5))
-"""For what is computed a few times, and models of any number of terms."""
+INTERPRETED = (
+    get_mode("FAST_COMPILE")
+    .excluding("local_add_canonizer", "local_sum_make_vector", "ShapeOpt", "UnShapeOpt")
+    .register((in2out(_few_at_a_time), 2.5))
+)
+"""For what is computed a few times, and models of any number of terms; to follow every shape would cost more than it saves."""
+
+ONCE = INTERPRETED.excluding("canonicalize", "specialize")
+"""For what is computed once."""
 
 
 class Sampler(NamedTuple):
@@ -80,12 +90,14 @@ def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
 
     The function sees other values that are given to the model's data afterwards; not while it is being sampled.
     """
-    function = model.logp_dlogp_function(ravel_inputs=True, mode=INTERPRETED if mode == "FAST_COMPILE" else mode)
+    initial = initial_values(model)
+    function = model.logp_dlogp_function(
+        ravel_inputs=True, initial_point=initial, mode=INTERPRETED if mode == "FAST_COMPILE" else mode
+    )
     function.set_extra_values({})
     compiled = function._pytensor_function
     compiled.trust_input = True
-    initial = model.initial_point()
-    start = np.concatenate([np.ravel(initial[v.name]) for v in model.value_vars]).astype(float)
+    start = np.concatenate([np.ravel(value) for value in initial.values()]).astype(float)
     return Density(_reentrant(compiled) if mode == "NUMBA" else compiled, start)
 
 
@@ -209,26 +221,67 @@ def find_mode(density: Density, seed: int) -> Mode:
     return Mode(best.x, -float(best.fun), np.linalg.inv(hessian))
 
 
+@lru_cache(maxsize=2)
+def initial_values(model: pm.Model) -> dict[str, np.ndarray]:
+    """PyMC's initial point, by the name of each value variable and in their order: computed once, as PyMC compiles a function each time."""
+    initial = model.initial_point()
+    return {v.name: initial[v.name] for v in model.value_vars}
+
+
 def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
     """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for all draws at once."""
-    initial = model.initial_point()
     flat = draws.reshape(-1, draws.shape[-1])
-    batched, values, at = [], [], 0
-    for variable in model.value_vars:
-        shape = np.shape(initial[variable.name])
-        size = int(np.prod(shape))
-        batched.append(pytensor.tensor.tensor(variable.name, dtype="float64", shape=(None, *shape)))
-        values.append(flat[:, at : at + size].reshape(-1, *shape))
-        at += size
-    outputs = model.unobserved_value_vars
-    names = [v.name for v in outputs]
-    keep = [i for i, name in enumerate(names) if not name.endswith(("__", "_z"))]
-    replaced = vectorize_graph([outputs[i] for i in keep], dict(zip(model.value_vars, batched, strict=True)))
-    computed = pytensor.function(batched, replaced, mode=INTERPRETED, on_unused_input="ignore")(*values)
+    values, at = [], 0
+    for initial in initial_values(model).values():
+        values.append(flat[:, at : at + initial.size].reshape(-1, *initial.shape))
+        at += initial.size
+    names, compute = _compiled_constraints(model)
     shape = draws.shape[:2]
     return as_dataset(
-        model, {names[i]: value.reshape(*shape, *value.shape[1:]) for i, value in zip(keep, computed, strict=True)}
+        model, {name: value.reshape(*shape, *value.shape[1:]) for name, value in zip(names, compute(*values), strict=True)}
     )
+
+
+@lru_cache(maxsize=2)
+def _compiled_constraints(model: pm.Model) -> tuple[list[str], Callable[..., list[np.ndarray]]]:
+    """Names of parameters and deterministics, and the function from (draw, ...) of every value variable to them."""
+    batched = [
+        pytensor.tensor.tensor(name, dtype="float64", shape=(None, *np.shape(value)))
+        for name, value in initial_values(model).items()
+    ]
+    outputs = [v for v in model.unobserved_value_vars if not v.name.endswith(("__", "_z"))]
+    replaced = vectorize_graph(outputs, dict(zip(model.value_vars, batched, strict=True)))
+    return [v.name for v in outputs], pytensor.function(batched, replaced, mode=INTERPRETED, on_unused_input="ignore")
+
+
+def draw_prior(model: pm.Model, variables: Sequence[Any], number: int, seed: int) -> dict[str, np.ndarray]:
+    """``number`` draws of ``variables`` of the model from its prior, (draw, ...) each, drawn all at once."""
+    drawn: dict[Any, Any] = {}
+    for variable in model.free_RVs:
+        drawn[variable] = _repeated(variable, number, drawn)
+    outputs = vectorize_graph(list(variables), drawn)
+    values = pm.compile([], outputs, random_seed=seed, mode=ONCE)()
+    return {
+        v.name: np.broadcast_to(value, (number, *value.shape[value.ndim - v.ndim :])).copy()
+        for v, value in zip(variables, values, strict=True)
+    }
+
+
+def _repeated(variable: Any, number: int, drawn: Mapping[Any, Any]) -> Any:
+    """``number`` independent copies of a scalar distribution's variable, (draw, ...), given those of the variables it depends on."""
+    node = variable.owner
+    before = node.op.dist_params(node)
+    after = vectorize_graph(before, drawn) if drawn else before
+    if all(new.ndim == old.ndim for old, new in zip(before, after, strict=True)):
+        return change_dist_size(variable, (number,), expand=True)
+    parameters = [
+        new if new.ndim == old.ndim else new.dimshuffle(0, *["x"] * (variable.ndim - old.ndim), *range(1, new.ndim))
+        for old, new in zip(before, after, strict=True)
+    ]
+    own = node.op.size_param(node)  # not the variable's shape, which would keep the one draw in the graph
+    size = None if isinstance(own.type, NoneTypeT) else pt.concatenate([[number], own])
+    _, many = node.op(*parameters, size=size, rng=node.op.rng_param(node), return_next_rng=True)
+    return many
 
 
 def as_dataset(model: pm.Model, values: Mapping[str, np.ndarray]) -> xr.Dataset:

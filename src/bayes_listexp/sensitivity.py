@@ -23,7 +23,7 @@ from bayes_listexp.estimates import Population
 from bayes_listexp.instruments.direct import DirectQuestion
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.model import build_model
-from bayes_listexp.sampling import INTERPRETED
+from bayes_listexp.sampling import INTERPRETED, initial_values
 from bayes_listexp.shape_levels import shape_factors
 from bayes_listexp.specification import Blueprint, group_prior, prior_key
 
@@ -202,7 +202,7 @@ def _at_draws(tree: xr.DataTree, model: pm.Model, scalar: pt.TensorVariable) -> 
     draws = tree["unconstrained_posterior"]["unconstrained"]
     names = np.array([str(name).partition("[")[0] for name in draws["unconstrained_parameter"].to_numpy()])
     flat = draws.to_numpy().reshape(-1, len(names))
-    initial = model.initial_point()
+    initial = initial_values(model)
     inputs, values = {}, []
     for variable in model.value_vars:
         shape = np.shape(initial[variable.name])

@@ -26,9 +26,9 @@ setup: $(STAMP)
 report: $(STAMP)
 	$(BIN)/bayes-listexp report $(SPECS)
 
-# Files stay whole, so that a fit made for one file is not made again in the other process.
+# tests/conftest.py says what stays in one process, and in which order it starts.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 docs: $(DOCS)
 	$(BIN)/python -m sphinx -b html -j 2 -q -W --keep-going -d build/docs/doctrees docs build/docs/html

@@ -146,9 +146,10 @@ def pieces(case, centred=None):
     given = [model[f"{name}_{part}"] for part in hyper]
     values = list(hyper.values())
     run = pytensor.function([z, sd, *given], [model[name], pm.logp(z, z).sum()], mode="FAST_COMPILE", on_unused_input="ignore")
-    shape, out = tuple(z.shape.eval()), []
+    shape, out = tuple(z.shape.eval(mode="FAST_COMPILE")), []
+    shape_of_sds = tuple(sd.shape.eval(mode="FAST_COMPILE"))
     for value in SDS:
-        sds = np.full(model.named_vars[f"{name}_sd"].shape.eval(), value)
+        sds = np.full(shape_of_sds, value)
         at = np.vstack([np.zeros(np.prod(shape)), np.eye(np.prod(shape))])
         effects, density = zip(*(run(e.reshape(shape), sds, *values) for e in at), strict=True)
         flat = np.array([e[:, order].ravel() for e in effects])

@@ -340,7 +340,7 @@ def test_margins_are_of_everybody():
     items = Specification(counts="poisson_binomial", person="count", margins=(KnownItem(item=2, share=0.6, se=0.05),))
     plan = blueprint(study, items)
     model = build_model(plan)
-    point = {v.name: np.zeros_like(model.initial_point()[v.name]) for v in model.value_vars}
+    point = {name: np.zeros_like(value) for name, value in model.initial_point().items()}
     point |= {"person_count_sd_log__": np.array(log(0.9)), "control_shift": np.array(0.4), "control_item_free": np.array([0.3, -0.5])}
     share = model.compile_fn(model.unobserved_value_vars, mode="FAST_COMPILE", on_unused_input="ignore", inputs=model.value_vars)
     outputs = dict(zip([v.name for v in model.unobserved_value_vars], share(point), strict=True))

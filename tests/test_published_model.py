@@ -15,6 +15,7 @@ from bayes_listexp.published.model import build_published_model, fit_published, 
 from bayes_listexp.published.results import (
     change_summary,
     design_based_change,
+    printed_differences,
     published_change,
     support_table,
 )
@@ -141,6 +142,20 @@ def test_groups_average_to_the_total():
 def test_log_density_is_finite_for_other_tables(table):
     model = build_published_model(table, default_use(table), NOVEMBER)
     assert np.isfinite(model.compile_logp(mode="FAST_COMPILE")(model.initial_point()))
+
+
+def test_printed_differences():
+    rows = printed_differences(CSTO).set_index("level")
+    assert len(rows) == len(CSTO.rows)
+    assert rows.loc["male", "estimate"] == pytest.approx(3.49 - 2.62)
+    assert rows.loc["Almaty", "printed_support"] == 0.27
+    # everybody: 2 * (.757 + .757 + .56 * .44) / 400, in halves of 200
+    se = np.sqrt((2 * 0.757 + 0.56 * 0.44) / 200)
+    assert rows.loc["all", ["estimate", "se", "lower", "upper"]].to_list() == pytest.approx(
+        [0.56, se, 0.56 - 1.96 * se, 0.56 + 1.96 * se], abs=1e-3)
+    # men: 90 in each arm, and the variance of a binomial of their own mean
+    variance = USUAL_RATIO * 2.62 * (1 - 2.62 / 4)
+    assert rows.loc["male", "se"] == pytest.approx(np.sqrt((2 * variance + 0.87 * 0.13) / 90), abs=1e-6)
 
 
 def test_design_based_change():

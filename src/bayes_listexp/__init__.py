@@ -23,6 +23,7 @@ _HOMES = {
     "audit": "published.audit",
     "fit_published": "published.model",
     "support_table": "published.results",
+    "printed_differences": "published.results",
     "published_change": "published.results",
     "design_based_change": "published.results",
     "kish": "weighting",

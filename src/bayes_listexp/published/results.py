@@ -33,8 +33,29 @@ def support_table(tree: xr.DataTree, table: PublishedTable) -> pd.DataFrame:
     return pd.DataFrame([_line(row, table, support.sel(row=row.name), used[row.name]) for row in table.rows])
 
 
-def _line(row: PublishedRow, table: PublishedTable, draws: xr.DataArray, used: str) -> dict[str, object]:
+def printed_differences(table: PublishedTable) -> pd.DataFrame:
+    """The difference of the printed means of every row, without a model and without any fit.
+
+    Columns group, level, estimate (0-1, not clipped), se, lower, upper (normal 95 %), printed_support. Standard
+    errors are not printed: they suppose the usual dispersion of list answers (`usual_difference_se`), and the arm
+    sizes where given, else halves of N times the share.
+    """
+    lines = [(row.group, row.level, *_difference(row, table), row.support.value if row.support else np.nan) for row in table.rows]
+    out = pd.DataFrame(lines, columns=["group", "level", "estimate", "se", "printed_support"])
+    half = NORMAL_95 * out["se"]
+    out.insert(4, "lower", out["estimate"] - half)
+    out.insert(5, "upper", out["estimate"] + half)
+    return out
+
+
+def _difference(row: PublishedRow, table: PublishedTable) -> tuple[float, float]:
+    """The difference of a row's printed means, and its standard error at the usual dispersion."""
     difference = difference_interval(row).value
+    return difference, usual_difference_se(row.mean_control.value, difference, table.J, expected_sizes(row, table.N))
+
+
+def _line(row: PublishedRow, table: PublishedTable, draws: xr.DataArray, used: str) -> dict[str, object]:
+    difference, difference_se = _difference(row, table)
     lower, median, upper = np.quantile(draws, [INTERVAL[0], 0.5, INTERVAL[1]])
     return {
         "group": row.group,
@@ -44,7 +65,7 @@ def _line(row: PublishedRow, table: PublishedTable, draws: xr.DataArray, used: s
         "lower": float(lower),
         "upper": float(upper),
         "difference": difference,
-        "difference_se": usual_difference_se(row.mean_control.value, difference, table.J, expected_sizes(row, table.N)),
+        "difference_se": difference_se,
         "printed_support": row.support.value if row.support else np.nan,
         "used": used,
     }
@@ -88,8 +109,8 @@ def design_based_change(table: PublishedTable, later: PublishedSupport) -> pd.Da
     table's arm sizes where given).
     """
     total = table.total
-    first, second = difference_interval(total).value, later.printed.value
-    first_se = usual_difference_se(total.mean_control.value, first, table.J, expected_sizes(total, table.N))
+    first, first_se = _difference(total, table)
+    second = later.printed.value
     lines = []
     for N in dict.fromkeys(later.respondents):
         second_se = usual_difference_se(total.mean_control.value, second, table.J, (N / 2, N / 2))

@@ -85,7 +85,7 @@ def _pulled_row(levels: Levels, values: NDArray[np.float64], dim: pd.Series | No
     mark, own = mark_of_draws(values), dim_mark(dim) if dim is not None else None
     words = percent_words(mark)
     if own is not None:
-        words = f"{own.point:.0f} to {mark.point:.0f} %".replace("-", "\N{MINUS SIGN}")
+        words = f"{round(own.point)} to {round(mark.point)} %".replace("-", "\N{MINUS SIGN}")  # round() knows no −0
     if dim is not None and {"n_control", "n_treatment"} <= set(dim.index):
         words += f", n = {int(dim['n_control'] + dim['n_treatment']):,}"
     origin = own.point if own is not None else None
@@ -97,6 +97,6 @@ def _moved_row(levels: Levels, before: NDArray[np.float64] | None, after: NDArra
     if before is None:
         return Row(label, posterior=mark, words=((percent_words(mark), POSTERIOR),), banded=True)
     start, fell = float(np.median(100 * before)), probability_words(float((after < before).mean()))
-    words = f"{start:.0f} to {mark.point:.0f} %, fell {fell}"
+    words = f"{round(start)} to {round(mark.point)} %, fell {fell}"
     return Row(label, posterior=mark, words=((words, POSTERIOR),), origin=start, origin_colour=POSTERIOR,
                banded=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
-app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"])
+app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext")
 
 
 @app.command

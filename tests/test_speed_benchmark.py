@@ -14,7 +14,8 @@ from benchmarks import kernel, speed
 @pytest.fixture(scope="module")
 def model():
     rng = np.random.default_rng(2)
-    frame = pd.DataFrame({"x": rng.normal(size=60), "z": rng.integers(0, 2, 60), "arm": np.arange(60) % 2, "answer": rng.integers(0, 5, 60)})
+    frame = pd.DataFrame({"x": rng.normal(size=60), "z": rng.integers(0, 2, 60), "arm": np.arange(60) % 2})
+    frame["answer"] = rng.integers(0, 5, 60)
     study = ListExperiment.from_frame(frame, answer="answer", arm="arm", J=4)
     return build_model(blueprint(study, Specification(trait="1 + x + z", control="1 + z")))
 

@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 
 from bayes_listexp.coefficients import coefficient_table
-from bayes_listexp.comparison import loo
+from bayes_listexp.comparison import compare, loo
 from bayes_listexp.errors import InputError
+from bayes_listexp.estimates import contrast, observed_by, prevalence, realised_prevalence, trait_probability
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
+from bayes_listexp.group_worth import pooling
 from bayes_listexp.instruments import DirectQuestion
 from bayes_listexp.markdown_tables import to_markdown
 from bayes_listexp.regression_tables import regression_table
 from bayes_listexp.tables import shown, to_csv, to_html, to_latex
+from bayes_listexp.tidy_frames import tidy
 from bayes_listexp.word_tables import to_docx
 
 
@@ -104,3 +107,18 @@ def test_what_cannot_be_shown_is_refused(fits):
     del bare["posterior"]
     with pytest.raises(InputError, match="the fit has no posterior"):
         regression_table({"bare": bare})
+
+
+def test_a_fit_and_its_estimates_are_tidy(fits):
+    tree = fits["mixed"]
+    found = tidy(tree)
+    assert list(found.columns[:6]) == ["component", "term", "estimate", "std_error", "conf_low", "conf_high"]
+    same = rows_of(regression_table(fits), "trait")["mixed: estimate"].dropna()
+    assert found[found["component"] == "trait"].set_index("term")["estimate"].to_dict() == pytest.approx(same.to_dict())
+    for draws in (prevalence(tree, by="group"), realised_prevalence(tree), contrast(tree, "group", "a", "b"), observed_by(tree, "direct"),
+                  trait_probability(tree)):
+        rows = tidy(draws)
+        assert rows[["estimate", "std_error", "conf_low", "conf_high"]].notna().all(axis=None)
+    assert set(tidy(observed_by(tree, "direct"))["term"]) == set(observed_by(tree, "direct"))
+    assert {"estimate", "conf_low", "p_loo"} - set(tidy(compare({"one": tree}))) == {"conf_low"}
+    assert "estimate" in tidy(pooling(tree, by=["region"]))

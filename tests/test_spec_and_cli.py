@@ -265,6 +265,14 @@ def test_help_and_version_are_fine(capsys):
     assert run(capsys, "--version")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "said"), [("check", "Column of the arm."), ("fit", "Folder for the runs"), ("compare", "What the fits are")])
+def test_help_says_what_the_options_are(capsys, command, said):
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert said in " ".join(out.split())
+
+
 def changed(**columns):
     return people().assign(**columns)
 

@@ -354,7 +354,7 @@ def write_comparison(
     InputError : as :func:`bayes_listexp.comparison_report`; two fits of one name, or names that are not one for each.
     """
     if names and len(names) != len(sources):
-        raise InputError(f"--names: {len(names)} names for {len(sources)} fits. Give one for each, or none.")
+        raise InputError(f"--names: {len(names)} names for {len(sources)} fits. Repeat --names for each fit, or leave it out.")
     called = list(names) or [_name_of_run(path) for path in sources]
     if twice := [name for name in called if called.count(name) > 1]:
         raise InputError(f"two fits are called '{twice[0]}'. Tell them apart by --names.")

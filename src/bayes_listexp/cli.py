@@ -1,4 +1,7 @@
-"""The command line: thin; every command reads its input, calls the package, and prints."""
+"""The command line: thin; every command reads its input, calls the package, and prints.
+
+Options are described by `:param name:`, the one form from which the help takes descriptions without types.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,11 @@ def audit(
 ) -> int:
     """Audit a published table: contradictions between its printed numbers.
 
-    Parameters
-    ----------
-    table: A CSV of means by arm (group, level, share, mean_control, mean_treatment, support), a table of counts
+    :param table: A CSV of means by arm (group, level, share, mean_control, mean_treatment, support), a table of counts
         (study, arm, item_count, n, ...), a table of answer shares, or the name of a bundled table as bundled:NAME.
-    J: Number of control items (tables of means).
-    N: Number of respondents (tables of means).
-    shares: The table holds shares of answers (question, answer, share).
+    :param J: Number of control items (tables of means).
+    :param N: Number of respondents (tables of means).
+    :param shares: The table holds shares of answers (question, answer, share).
     """
     from bayes_listexp.published.answers import read_published_counts, read_shares
     from bayes_listexp.published.audit import audit as audit_means
@@ -97,23 +98,21 @@ def check(
     Prints what failed and what to do about it, then everything else. A spec says all of this itself ([data], [report] by,
     [checks]); a data file needs --answer, --arm and --J.
 
-    Parameters
-    ----------
-    source: A TOML spec, or a data file (csv, parquet, Stata, SPSS).
-    answer: Column of the answers to the list.
-    arm: Column of the arm.
-    J: Number of control items.
-    arms: The two values of the arm, control first.
-    wave: Column of the wave.
-    version: Column of the list version.
-    weights: Column of survey weights.
-    clusters: Column of sampled clusters.
-    ids: Column of respondents' ids.
-    direct: Column of a direct question.
-    by: Covariates to compare between the arms; without, all columns with groups or numbers.
-    planned: Share who were to be shown the treatment list (0 to 1).
-    order: Column of a random order of questions.
-    out: Folder for a page with tables and figures (checks.html).
+    :param source: A TOML spec, or a data file (csv, parquet, Stata, SPSS).
+    :param answer: Column of the answers to the list.
+    :param arm: Column of the arm.
+    :param J: Number of control items.
+    :param arms: The two values of the arm, control first.
+    :param wave: Column of the wave.
+    :param version: Column of the list version.
+    :param weights: Column of survey weights.
+    :param clusters: Column of sampled clusters.
+    :param ids: Column of respondents' ids.
+    :param direct: Column of a direct question.
+    :param by: Covariates to compare between the arms; without, all columns with groups or numbers.
+    :param planned: Share who were to be shown the treatment list (0 to 1).
+    :param order: Column of a random order of questions.
+    :param out: Folder for a page with tables and figures (checks.html).
     """
     from bayes_listexp.published.audit import audit as audit_means
     from bayes_listexp.spec import published_of, read_spec
@@ -172,12 +171,10 @@ def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Map
 def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = None, by: list[str] | None = None) -> int:
     """Print every estimate without a model that a study allows, and list regressions by quick estimators, within seconds.
 
-    Parameters
-    ----------
-    spec: A TOML spec of a survey.
-    out: Folder for the tables as CSV, unrounded.
-    covariates: Formula of the adjusted difference and of the linear regression, in place of the spec's.
-    by: Columns to show groups of, in place of the spec's.
+    :param spec: A TOML spec of a survey.
+    :param out: Folder for the tables as CSV, unrounded.
+    :param covariates: Formula of the adjusted difference and of the linear regression, in place of the spec's.
+    :param by: Columns to show groups of, in place of the spec's.
     """
     from bayes_listexp.overview import estimates_without_model
     from bayes_listexp.quick_overview import quick_estimates
@@ -207,11 +204,9 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
 def fit(*specs: Path, out: Path = Path("runs"), quiet: bool = False) -> int:
     """Fit the models of one or more specs and store the results, without reports.
 
-    Parameters
-    ----------
-    specs: TOML specs; all are validated before any is fitted.
-    out: Folder for the runs, one folder each.
-    quiet: No progress.
+    :param specs: TOML specs; all are validated before any is fitted.
+    :param out: Folder for the runs, one folder each.
+    :param quiet: No progress.
     """
     return _run(specs, out, quiet, report=False)
 
@@ -220,11 +215,9 @@ def fit(*specs: Path, out: Path = Path("runs"), quiet: bool = False) -> int:
 def report(*specs: Path, out: Path = Path("reports"), quiet: bool = False) -> int:
     """Fit the models of one or more specs and write their reports; prints the path of each page.
 
-    Parameters
-    ----------
-    specs: TOML specs; all are validated before any is fitted.
-    out: Folder for the reports, one folder each.
-    quiet: No progress.
+    :param specs: TOML specs; all are validated before any is fitted.
+    :param out: Folder for the reports, one folder each.
+    :param quiet: No progress.
     """
     return _run(specs, out, quiet, report=True)
 
@@ -236,12 +229,10 @@ def simulate(spec: Path, *, seed: int | None = None, n: int | None = None, out: 
     With simulated = "model" in [data], people are drawn from the population and answer by [model]; a survey from a file keeps its
     people, who get new answers. Trait and count of each respondent are in people.csv, not in the survey.
 
-    Parameters
-    ----------
-    spec: A TOML spec.
-    seed: Another seed than the spec's.
-    n: Another number of respondents (of each wave) than the spec's.
-    out: Folder for the files.
+    :param spec: A TOML spec.
+    :param seed: Another seed than the spec's.
+    :param n: Another number of respondents (of each wave) than the spec's.
+    :param out: Folder for the files.
     """
     from bayes_listexp.batch import write_simulation
     from bayes_listexp.simulated_files import with_settings
@@ -258,13 +249,11 @@ def plan(
 ) -> int:
     """Plan the next study: what so many respondents can say, by design, size and group.
 
-    Parameters
-    ----------
-    spec: A TOML spec with kind = "plan"; options go before what it says.
-    options: What is assumed and asked.
-    workers: Processes for the simulated studies; the results do not depend on their number.
-    out: Folder for the page with its tables and figures.
-    quiet: No progress.
+    :param spec: A TOML spec with kind = "plan"; options go before what it says.
+    :param options: What is assumed and asked.
+    :param workers: Processes for the simulated studies; the results do not depend on their number.
+    :param out: Folder for the page with its tables and figures.
+    :param quiet: No progress.
     """
     from bayes_listexp.planning.plan_settings import plan_of
     from bayes_listexp.planning.plan_tables import plan_tables
@@ -292,9 +281,7 @@ def plan(
 def show(run: Path) -> int:
     """Print the summary of a stored fit.
 
-    Parameters
-    ----------
-    run: A fit.nc, or the folder of a run.
+    :param run: A fit.nc, or the folder of a run.
     """
     import arviz as az
 
@@ -327,14 +314,12 @@ def compare(
 ) -> int:
     """Put fits side by side on one page: of one study under several models, or of several studies; prints the path of the page.
 
-    Parameters
-    ----------
-    fits: Runs (their folders, or .nc files in them), or TOML specs, which are fitted unless their run is unchanged.
-    out: Folder for the page with its tables and figures.
-    names: What the fits are called, in their order.
-    by: Columns to show support by; without, those that all fits have.
-    runs: Folder for the runs of specs.
-    quiet: No progress.
+    :param fits: Runs (their folders, or .nc files in them), or TOML specs, which are fitted unless their run is unchanged.
+    :param out: Folder for the page with its tables and figures.
+    :param names: What the fits are called, in their order.
+    :param by: Columns to show support by; without, those that all fits have.
+    :param runs: Folder for the runs of specs.
+    :param quiet: No progress.
     """
     from bayes_listexp.batch import write_comparison
 

@@ -45,7 +45,7 @@ check: lint types test
 constraints: $(BIN)/python
 	rm -rf build/pins
 	$(BIN)/python -m venv build/pins
-	build/pins/bin/python $(PIP) install -c constraints.txt -e ".[test,docs]"
+	build/pins/bin/python $(PIP) install -c constraints.txt -e ".[test,docs,scale]"
 	build/pins/bin/python -m pip list --disable-pip-version-check --format=freeze \
 	    --exclude pip --exclude bayes-listexp --exclude bayes_listexp > build/pins/list.txt
 	LC_ALL=C sort -f build/pins/list.txt > constraints.txt

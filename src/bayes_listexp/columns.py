@@ -13,9 +13,24 @@ from bayes_listexp.errors import InputError
 ARMS_READ_WITHOUT_HELP = (("0", "1"), ("false", "true"), ("control", "treatment"))
 
 
+PLACES = ("_first", "_n", "_place")
+"""Names of the index of tabulated rows: the first of the respondents' rows in the data, and how many they are."""
+
+
 def rows_where(mask: pd.Series | np.ndarray) -> str:
-    """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"."""
-    return name_rows(np.flatnonzero(np.asarray(mask)) + 1)
+    """Name the rows where ``mask`` is true, counted from 1, e.g. "rows 3, 8 and 12 more"; of tabulated rows the respondents'."""
+    there = np.asarray(mask, dtype=bool)
+    if isinstance(mask, pd.Series) and tuple(mask.index.names) == PLACES:
+        first, n = (mask.index.get_level_values(name).to_numpy()[there] for name in PLACES[:2])
+        return name_places(int(first.min()), int(n.sum()))
+    return name_rows(np.flatnonzero(there) + 1)
+
+
+def name_places(first: int, n: int) -> str:
+    """Name rows of which the first (0 where no order is known) and the number are known, e.g. "1,204 rows (the first is row 17)"."""
+    if n == 1 and first:
+        return f"row {first}"
+    return f"{n:,} row{'s' * (n > 1)}" + (f" (the first is row {first:,})" if first else "")
 
 
 def name_rows(numbers: Sequence[int] | np.ndarray | pd.Index, limit: int = 5) -> str:

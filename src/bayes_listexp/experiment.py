@@ -23,12 +23,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MODELLED, exclude, join, without_missing
 from bayes_listexp.incomplete import place
 from bayes_listexp.instrument import Instrument, Rows
-from bayes_listexp.intake import (
-    Parts,
-    check_columns,
-    covariate_names,
-    is_reserved,
-)
+from bayes_listexp.intake import Parts, check_columns, covariate_names, is_reserved, respondents_of
 from bayes_listexp.population import PopulationFrame, of_waves
 from bayes_listexp.predictors import Predictors, join_predictors
 from bayes_listexp.survey_design import DesignColumns, Replicates
@@ -88,7 +83,7 @@ class ListExperiment:
     @classmethod
     def from_frame(
         cls,
-        frame: pd.DataFrame,
+        frame: Any,
         *,
         answer: str,
         arm: str | None,
@@ -115,6 +110,9 @@ class ListExperiment:
 
         Parameters
         ----------
+        frame : a pandas DataFrame, or what :func:`bayes_listexp.tabulate` takes or returns: data of any size are tabulated by their engine,
+            and only distinct rows come back, for the same result. ``ids`` need pandas. Of tabulated data the index of ``table`` numbers
+            distinct rows, and the hash in ``source`` is that of the counts.
         answer, arm, wave, weights, ids : names of columns. ``ids`` must be unique within a wave; the same id in several waves
             is the same person, whose answers hang together (see ``person`` of :class:`bayes_listexp.Specification`).
         J : number of control items: answers are 0..J in the control arm, 0..J + 1 in the treatment arm.
@@ -151,15 +149,16 @@ class ListExperiment:
         design = DesignColumns(strata, clusters, tuple(replicate_weights), replicate_method, replicate_rho, scales)
         roles = {"answer": answer, "arm": arm, "placebo": placebo, "wave": wave, "version": version, "weights": weights, "ids": ids,
                  **design.roles}
-        frame, population, covariates = join_predictors(frame, population, covariates, predictors)
         check_missing(missing)
+        frame, counts, source = respondents_of(frame, roles, covariates, instruments, tuple(predictors or ()))
+        frame, population, covariates = join_predictors(frame, population, covariates, predictors)
         check_columns(frame, roles, covariates, instruments)
         kept = covariate_names(frame, roles, covariates)
-        counts = pd.Series(1, index=frame.index, dtype="int64")
         if ids is not None:
             check_ids(frame, ids, wave)
         parts = Parts(frame, answer, arm, arms, placebo, tuple(instruments), wave, weights, kept, design, ids, version=version)
-        return cls(**assembled(parts, counts, J=J, missing=missing, population=population))
+        study = cls(**assembled(parts, counts, J=J, missing=missing, population=population))
+        return dataclasses.replace(study, source={**study.source, **source})
 
     @classmethod
     def from_counts(

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bayes_listexp.binning import Binned
 from bayes_listexp.columns import read_arms, read_flags, read_items, rows_where
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.survey_design import CLUSTER, PERSON, REPLICATE, STRATUM, DesignColumns
+from bayes_listexp.tabulation import Tabulation, stream_of, tabulate
 
 RESERVED = ("_answer", "_treated", "_placebo", "_n", "_weight", STRATUM, CLUSTER, PERSON)
 ITEM = "item"
@@ -115,6 +117,42 @@ def check_arms(table: pd.DataFrame, parts: Parts, instruments: Sequence[Instrume
             )
 
 
+def respondents_of(
+    data: Any,
+    roles: Mapping[str, str | None],
+    covariates: Sequence[str] | None,
+    instruments: Sequence[Instrument],
+    keys: Sequence[str],
+) -> tuple[pd.DataFrame, pd.Series, Mapping[str, Any]]:
+    """A row for each respondent of a pandas frame, or for each kind of respondent of data that are tabulated first; how many
+    each row stands for; and what is known of tabulated data. ``keys`` are columns beside those with a role that are read.
+
+    Raises
+    ------
+    InputError : a column that there is not, or ids of data that are tabulated; and as :func:`bayes_listexp.tabulate`.
+    """
+    if isinstance(data, Binned) and isinstance(data.source, pd.DataFrame):
+        frame, count, _ = respondents_of(data.as_frame(), roles, covariates, instruments, keys)
+        return frame, count, data.facts
+    if isinstance(data, pd.DataFrame):
+        return data, pd.Series(1, index=data.index, dtype="int64"), {}
+    replicates = tuple(name for role, name in roles.items() if role.startswith("replicate weight") and name is not None)
+    if roles.get("ids") is not None:
+        raise InputError(f"column '{roles['ids']}' (ids): persons are followed one by one, which counts of respondents cannot do. Give the "
+                         "data as a pandas frame, with a row per respondent in memory, or leave out `ids`.")
+    if not isinstance(data, Tabulation):
+        columns = pd.Index(list(stream_of(data).dtypes))
+        _check_names(columns, roles, covariates, instruments)
+        used = [name for role, name in roles.items() if name not in (None, roles["weights"], *replicates)]
+        used += [*keys, *covariate_names(pd.DataFrame(columns=columns), roles, covariates)]
+        used += [name for instrument in instruments for name in instrument.columns]
+        data = tabulate(data, [str(name) for name in used], weights=roles["weights"], replicate_weights=replicates)
+    if (data.weights, data.replicate_weights) != (roles["weights"], replicates):
+        raise InputError(f"weights = {roles['weights']!r}: the data were tabulated with weights = {data.weights!r} and replicate weights "
+                         f"{list(data.replicate_weights)}. Name the same columns in both places.")
+    return *data.respondents(), data.source
+
+
 def check_columns(
     frame: pd.DataFrame,
     roles: Mapping[str, str | None],
@@ -131,15 +169,21 @@ def check_columns(
         raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
     if len(frame) == 0:
         raise InputError("the data have no rows.")
+    _check_names(frame.columns, roles, covariates, instruments)
+
+
+def _check_names(
+    columns: pd.Index, roles: Mapping[str, str | None], covariates: Sequence[str] | None, instruments: Sequence[Instrument]
+) -> None:
     wanted = [(role, name) for role, name in roles.items() if name is not None]
     wanted += [("covariates", name) for name in covariates or ()]
     wanted += [(f"instrument '{instrument.name}'", name) for instrument in instruments for name in instrument.columns]
     for role, name in wanted:
-        if name not in frame.columns:
+        if name not in columns:
             raise InputError(
-                f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, frame.columns))}."
+                f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, columns))}."
             )
-    clash = [name for name in frame.columns if is_reserved(name)]
+    clash = [name for name in columns if is_reserved(name)]
     if clash:
         raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
 

@@ -46,7 +46,7 @@ def with_predictors[T: (pd.DataFrame, PopulationFrame)](table: T, predictors: Pr
             raise InputError(f"predictors of '{key}': column '{clash[0]}' is already in {what}. Rename one of them.")
         levels = table[key].astype(object).map(lambda value: _text(value) if pd.notna(value) else None)
         place = pd.Index(known[key].map(_text).astype(object)).get_indexer(pd.Index(levels))
-        stray = (place < 0) & levels.notna().to_numpy()
+        stray = (place < 0) & levels.notna()
         if stray.any():
             raise InputError(f"predictors of '{key}': there is no row for level '{levels[stray].iloc[0]}', which occurs in {what} "
                              f"({rows_where(stray)}). Add it to the table.")

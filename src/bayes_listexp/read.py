@@ -178,7 +178,7 @@ def _read_csv(path: Path, content: bytes, encoding: str | None, _codes: tuple[st
     text = _text(path, content, encoding).rstrip("\r\n")
     if not text.strip():
         raise InputError(f"{path}: the file holds no text; export or copy it again.")
-    separator = _separator(path, text)
+    separator = separator_of(path, text)
     rows = _check_fields(path, text, separator)
     try:
         frame = pd.read_csv(
@@ -225,7 +225,7 @@ def _text(path: Path, content: bytes, encoding: str | None) -> str:
     return text
 
 
-def _separator(path: Path, text: str) -> str:
+def separator_of(path: Path, text: str) -> str:
     """The most frequent separator in the header, outside quotation marks; a comma if there is none."""
     header = re.sub(r'"[^"]*"', "", text.splitlines()[0])
     found = {mark: header.count(mark) for mark in SEPARATORS}

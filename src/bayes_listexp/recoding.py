@@ -88,7 +88,7 @@ def _recoded(
     old = [_level(value) for value in found]
     stray = [level for level in old if level not in target]
     if stray:
-        rows = np.isin(position, [k for k, level in enumerate(old) if level not in target])
+        rows = pd.Series(np.isin(position, [k for k, level in enumerate(old) if level not in target]), index=column.index)
         raise InputError(_stray_message(name, stray, rows_where(rows), [t for t in target if t not in old]))
     levels = [new for new in order if new != TO_MISSING]
     new_code = {new: code for code, new in enumerate(levels)} | {TO_MISSING: -1}

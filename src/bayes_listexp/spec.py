@@ -23,6 +23,7 @@ from bayes_listexp.published.table import PublishedSupport, PublishedTable, read
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.simulate import Simulated
+from bayes_listexp.spec_data import survey_of_file
 from bayes_listexp.spec_keys import KEYS, SAMPLING, instruments_of, validate
 from bayes_listexp.spec_lines import fault, line_of
 from bayes_listexp.spec_maps import check_map, region_map
@@ -87,18 +88,18 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     ------
     InputError : the data cannot be used as the spec says, or lack a column or a level that its models or its report need.
     """
-    data = spec.table("data")
+    data, where = spec.table("data"), (spec.path, spec.text, spec.tables)
     simulated = _simulated(spec) if "simulated" in data else None
-    survey = (
-        simulated.survey
-        if simulated
-        else read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
-    )
-    survey = recode(survey, data["recode"]) if "recode" in data else survey
+    survey = simulated.survey if simulated else survey_of_file(_path(spec, data["file"]), data, instruments_of(*where))
+    stray = [key for key in ("tabulate", "bins") if simulated and key in data]
+    if stray:
+        raise InputError(f"{spec.path}, line {line_of(spec.text, stray[0])}: [data] '{stray[0]}' is for data of a file. Leave it out.")
+    if simulated and "recode" in data:
+        survey = recode(survey, data["recode"])
     locate = partial(_path, spec)
-    population = simulated.population if simulated else population_of(spec.path, spec.text, spec.tables, locate)
+    population = simulated.population if simulated else population_of(*where, locate)
     roles: dict[str, Any] = {k: data[k] for k in ("answer", "J", "placebo", "wave", "version", "covariates") if k in data}
-    roles |= {"arm": data.get("arm"), "instruments": instruments_of(spec.path, spec.text, spec.tables)}
+    roles |= {"arm": data.get("arm"), "instruments": instruments_of(*where)}
     roles |= {"population": population, "predictors": predictors_of(spec.tables, locate)}
     if "arms" in data:
         roles["arms"] = tuple(data["arms"])
@@ -127,6 +128,9 @@ def simulated_of(spec: Spec) -> Simulated:
     if simulated is not None:
         return simulated
     data = spec.table("data")
+    if "tabulated_rows" in study.source:
+        raise InputError(f"{spec.path}: [data] file is so large that it is tabulated, and answers are drawn for rows of respondents. Draw "
+                         "from a sample of its rows, or say tabulate = false.")
     survey = read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
     return answered_again(data, _drawn_by(spec), survey, study)
 

@@ -62,6 +62,8 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "predictors": (dict,),
             "codes": (list,),
             "encoding": (str,),
+            "tabulate": (bool,),
+            "bins": (dict,),
             "sensitive_item": (str,),
         },
         "model": {

@@ -66,13 +66,19 @@ def _alarm(survey: Survey) -> str | None:
     return "This fit must not be published as it is. " + " ".join(failed)
 
 
+def _rows_read(source: Mapping[str, Any]) -> str:
+    tabulated = f", tabulated to {source['tabulated_rows']:,} distinct rows" if "tabulated_rows" in source else ""
+    return f"{source['rows']:,}{tabulated}"
+
+
 def _data(survey: Survey) -> Section:
     study, cells = survey.study, stored.blueprint_of(survey.tree).cells
     arms, unlisted = _sizes(cells)
     listed = ", ".join([*(f"{size:,} {arm}" for arm, size in arms.items()), *[f"{unlisted:,} without list answer"] * bool(unlisted)])
     pairs = [
         ("Source", str(study.source["name"])),
-        ("Rows read", f"{study.source['rows']:,}"),
+        ("Rows read", _rows_read(study.source)),
+        *((f"{column} is", words) for column, words in study.source.get("binned", {}).items()),
         ("Respondents analysed", f"{sum(arms.values()) + unlisted:,} ({listed})"),
         ("Control items (J)", ", ".join(f"{J} in list version {label}" for label, J in study.lists.items()) or str(study.J)),
         ("Sensitive item", study.sensitive_item),

@@ -61,9 +61,11 @@ def kish(study: ListExperiment) -> pd.DataFrame:
 
 def _kish(table: pd.DataFrame, wave: str | None) -> tuple[int, float, float]:
     """Respondents, deff and effective number, of weights that count alike in every wave."""
-    w = normalised(table, wave)
-    deff = len(w) * float((w**2).sum()) / float(w.sum()) ** 2
-    return len(w), deff, len(w) / deff
+    n = table["_n"].to_numpy(dtype=float)
+    w = normalised(table, wave) / n
+    size = int(n.sum())
+    deff = size * float((n * w**2).sum()) / float((n * w).sum()) ** 2
+    return size, deff, size / deff
 
 
 def weighted_observations(study: ListExperiment, columns: Sequence[str], instruments: bool) -> Weighted:

@@ -80,11 +80,11 @@ class Outcome:
     def read(self, frame: pd.DataFrame, treated: pd.Series) -> tuple[Outcome, pd.DataFrame]:
         """Numbers as they are, levels as 0, 1, ...; NaN for those not asked. Refuses what the family cannot be."""
         reading = self._family.read(frame[self.column], self.column, tuple(self.levels))
-        people = frame.index.repeat(frame["_n"]) if "_n" in frame else frame.index
-        of_people = self._family.read(frame[self.column].loc[people], self.column, tuple(self.levels))
+        people = np.repeat(np.arange(len(frame)), frame.get("_n", 1))
+        of_people = self._family.read(frame[self.column].iloc[people].reset_index(drop=True), self.column, tuple(self.levels))
         reading = reading._replace(center=of_people.center, scale=of_people.scale)
-        control = (~treated.fillna(True).astype(bool)).loc[people]
-        controls = frame["_answer"].loc[people][control].mean() if "_answer" in frame else np.nan
+        control = (~treated.fillna(True).astype(bool)).to_numpy()[people]
+        controls = frame["_answer"].iloc[people][control].mean() if "_answer" in frame else np.nan
         bound = dataclasses.replace(self, levels=reading.levels, center=reading.center, scale=reading.scale,
                                     mean_count=None if np.isnan(controls) else float(controls))
         return bound, pd.DataFrame({f"_{self.name}": reading.values})

@@ -7,7 +7,7 @@ import bayes_listexp
 GROUPS = {
     "Data": (
         "Files and tables in, a study out.",
-        "ListExperiment read_survey read_population read_regions recode InputError",
+        "ListExperiment read_survey read_population read_regions recode scan_survey tabulate binned InputError",
     ),
     "Populations": (
         "Whom a prevalence is about, and how the sample compares.",

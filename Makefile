@@ -1,5 +1,6 @@
 # make report   the two analyses in models/, each ending in a page under reports/
 # make test     the tests;  make check: lint and types too
+# make picture  the figure that the README shows, docs/_static/csto_change.svg, made anew
 # make docs     the documentation site, build/docs/html/index.html; a warning is an error
 # Every target first sets up .venv by itself. PYTHON=/path/to/python chooses the interpreter.
 
@@ -16,7 +17,7 @@ unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup report test docs lint types check constraints clean
+.PHONY: help setup report picture test docs lint types check constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -25,6 +26,10 @@ setup: $(STAMP)
 
 report: $(STAMP)
 	$(BIN)/bayes-listexp report $(SPECS)
+
+picture: $(STAMP)
+	$(BIN)/bayes-listexp report models/csto_published.toml --out build/picture
+	cp build/picture/csto_published/figures/change.svg docs/_static/csto_change.svg
 
 # tests/conftest.py says what stays in one process, and in which order it starts.
 test: $(STAMP)

@@ -32,6 +32,7 @@ html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "bayes_listexp"},
     "navigation_with_keys": False,

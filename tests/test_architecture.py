@@ -138,6 +138,7 @@ ROOMS = [
     "survey_priors",
     "survey_report",
     "comparison_page",
+    "published_reading",
     "published_report",
     "planning_report",
     "plan_options",

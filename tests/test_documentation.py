@@ -2,14 +2,20 @@
 
 import json
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import bayes_listexp
+import readme
 from bayes_listexp.batch import write_simulation
+from bayes_listexp.cli import app
 from bayes_listexp.simulated_files import with_settings
 from bayes_listexp.spec import bundled, read_spec
 
@@ -42,6 +48,44 @@ def test_every_block_is_found():
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
         assert len(FENCED.findall(text)) == text.count("```python\n"), path
+
+
+def test_blocks_of_the_readme_run(desk, monkeypatch):
+    """The two that no other test runs: a survey with its population, and estimates without a model."""
+    monkeypatch.chdir(desk)
+    survey = pd.read_csv("simulated/survey.csv").rename(columns={"answer": "y", "arm": "treat", "weight": "w"})
+    survey = survey.dropna(subset=["gender", "ethnicity", "region"])
+    survey.to_stata("waves.dta", write_index=False, version=118)
+    people = survey.groupby(["gender", "ethnicity", "region"], as_index=False).size().rename(columns={"size": "N"})
+    people.to_csv("census_cells.csv", index=False)
+    names = readme.run(readme.block("read_survey").replace("seed=1", 'seed=1, method="map"'))
+    assert names["tree"].attrs["J"] == 4
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"arm": np.arange(400) % 2, "age": rng.normal(40, 9, 400), "region": rng.choice(["a", "b"], 400)})
+    frame["y"] = rng.binomial(3, 0.5, 400) + (rng.random(400) < 0.4) * frame["arm"]
+    study = bayes_listexp.ListExperiment.from_frame(frame, answer="y", arm="arm", J=3)
+    readme.run(readme.block("ble.simulate_survey(...)").replace("ble.simulate_survey(...)", ""), ble=bayes_listexp, study=study)
+
+
+def test_commands_that_pages_print_are_commands():
+    """Every `bayes-listexp ...` of the README and the pages has a name and options that there are, and files that come with it exist."""
+    found = []
+    for path in (ROOT / "README.md", *DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        found += re.findall(r"^bayes-listexp [^\n]+", text, re.MULTILINE) + re.findall(r"`(bayes-listexp [^`\n]+)`", text)
+    assert len(found) > 20
+    for line in found:
+        tokens = shlex.split(line, comments=True)[1:]
+        app.parse_args(tokens, print_error=False, exit_on_error=False)
+        assert not [name for name in tokens if name.startswith("models/") and not (ROOT / name).exists()], line
+
+
+def test_the_picture_of_the_readme_is_a_figure_that_describes_itself():
+    picture = ElementTree.parse(DOCS / "_static" / "csto_change.svg").getroot()
+    assert picture.attrib["id"] == "figure-change"
+    title = picture.find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert "November 2022" in (title.text or "")
 
 
 @pytest.fixture

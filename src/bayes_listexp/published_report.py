@@ -19,9 +19,22 @@ from bayes_listexp.published.findings import Finding
 from bayes_listexp.published.printed import parse_printed
 from bayes_listexp.published.results import change_summary, design_based_change, published_change, support_table
 from bayes_listexp.published.table import TOTAL, PublishedSupport, PublishedTable, total_only
-from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Subheading, figure
-from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text, points
+from bayes_listexp.published_reading import (
+    change_explorer,
+    priors_section,
+    reading_section,
+    thresholds_section,
+    total_draws,
+)
+from bayes_listexp.references import REFERENCES
+from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Paragraph, Report, Section, Subheading, figure
+from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text, interval, percent, points
 
+NUISANCES = {
+    "variance_ratio": "variance of the number of control items, relative to a binomial's",
+    "correlation": "correlation of that number and the trait",
+    "control_share": "share of the sample in the control arm",
+}
 USED = {"means": "means", "support": "printed support", "exclude": "not used"}
 
 
@@ -49,9 +62,11 @@ class Published(NamedTuple):
 
 def published_report(published: Published) -> Report:
     """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
-    sections = [_data(published), _audit(published), _support(published)]
+    table, total = published.table, total_draws(published.total_tree, published.table)
+    sections = [reading_section(total), _data(published), _audit(published), _support(published)]
+    sections += [thresholds_section(table, published.total_tree, published.tree, published.sensitive_item)]
     sections += [_change(published)] if published.later else []
-    sections += [_model(published), _methods(published)]
+    sections += [_model(published), priors_section(total, published.tree.attrs["assumptions"]), _methods(published)]
     failed = [c.text for tree in (published.total_tree, published.tree) for c in convergence(tree) if c.passed is False]
     alarm = "This fit must not be published as it is. " + " ".join(failed) if failed else None
     return Report(
@@ -146,9 +161,13 @@ def _audit(published: Published) -> Section:
     for name, findings in published.other_audits:
         blocks.append(Subheading(f"Further table: {name}"))
         blocks.append(CheckList([_as_check(f) for f in findings]))
-    lead = "Each printed number stands for the interval it was rounded from. " + (
-        f"{len(failed)} checks failed." if failed else "The table agrees with itself."
+    n = len(published.findings)
+    lead = (
+        f"{len(failed)} of {n} checks failed: not all of the printed numbers can be right."
+        if failed
+        else f"The table agrees with itself: all {n} checks passed."
     )
+    lead += " Each printed number stands for the interval it was rounded from."
     return Section("audit", "Audit of the table", lead, tuple(blocks))
 
 
@@ -185,10 +204,23 @@ def _support(published: Published) -> Section:
     return Section(
         "support",
         "Support by group",
-        "Standard errors are not printed; they follow from the means, the arm sizes and how "
-        "dispersed answers to real lists are.",
+        f"{_support_words(rows)} Standard errors are not printed; they follow from the means, the arm sizes and how dispersed answers to "
+        "real lists are.",
         (block, Table("support", rows, "Support by group", columns)),
     )
+
+
+def _support_words(rows: pd.DataFrame) -> str:
+    """Support of everybody, and the groups with the least and the most of those that rest on something printed."""
+    def said(row: pd.Series) -> str:
+        return f"{percent(row['median'])} ({interval(row['lower'], row['upper'])})"
+
+    groups = rows[(rows["group"] != TOTAL) & (rows["used"] != USED["exclude"])].sort_values("median", kind="stable")
+    if len(groups) < 2:
+        return f"Support is {said(rows.iloc[0])}."
+    low, high = groups.iloc[0], groups.iloc[-1]
+    return (f"Support is {said(rows.iloc[0])}; the lowest is that of {low['group']} {low['level']}, {said(low)}, the highest that of "
+            f"{high['group']} {high['level']}, {said(high)}.")
 
 
 def _support_rows(published: Published) -> pd.DataFrame:
@@ -217,8 +249,8 @@ def _flag(findings: Sequence[Finding], row: str) -> str:
 
 def _change(published: Published) -> Section:
     assert published.later is not None
-    change = published_change(published.total_tree)
-    moved, coherent = change_summary(change), change_summary(published_change(published.tree))
+    change, with_groups = published_change(published.total_tree), published_change(published.tree)
+    moved, coherent = change_summary(change), change_summary(with_groups)
     dim = design_based_change(published.table, published.later)
     smallest = dim.iloc[[0]][["estimate", "lower", "upper"]]
     fig = figures.change_between_waves(
@@ -226,7 +258,7 @@ def _change(published: Published) -> Section:
         smallest,
         waves=(published.table.name, published.later.label),
         title=f"Change to {published.later.label}",
-        subtitle="posterior from published numbers alone",
+        subtitle=f"{published.sensitive_item}; posterior from published numbers alone",
     )
     facts = Facts(
         (
@@ -251,6 +283,7 @@ def _change(published: Published) -> Section:
         Number("p_value", "p (two-sided)", 3),
         Percent("p_decline", "P(decline), normal"),
     )
+    span = f"Probability of a change, {published.table.name} to {published.later.label}"
     blocks: tuple[Block, ...] = (
         facts,
         *course_of_published(published, published.later),
@@ -260,12 +293,15 @@ def _change(published: Published) -> Section:
             synthetic=False,
             caption="Posterior of the change, and beside it the design-based answer at the smallest N.",
         ),
+        Paragraph("Move the threshold: left of the middle it asks for a fall of at least so many points, right of it for a rise."),
+        change_explorer(change["change"], with_groups["change"], span),
         Table("change", dim, "The change without a model", columns),
     )
     return Section(
         "change",
         f"Change to {published.later.label}",
-        "The later wave is known by one number; its N and control mean are not.",
+        f"Support changed by {points(moved['median'])} points ({points(moved['lower'])} to {points(moved['upper'])}); P(decline) = "
+        f"{probability_words(moved['p_decline'])}. The later wave is known by one number; its N and control mean are not.",
         blocks,
     )
 
@@ -293,11 +329,11 @@ def _model(published: Published) -> Section:
     posterior = published.total_tree["posterior"].to_dataset()
     scalar = [
         name
-        for name in ("variance_ratio", "correlation", "control_share")
+        for name in NUISANCES
         if name in posterior and posterior[name].ndim == 2
     ]
     rows = [
-        (name, float(posterior[name].mean()), *(float(q) for q in np.quantile(posterior[name], [0.025, 0.975])))
+        (NUISANCES[name], float(posterior[name].mean()), *(float(q) for q in np.quantile(posterior[name], [0.025, 0.975])))
         for name in scalar
     ]
     frame = pd.DataFrame(rows, columns=["parameter", "mean", "lower", "upper"])
@@ -321,20 +357,22 @@ def _model(published: Published) -> Section:
                 ),
             )
         )
-    return Section(
-        "model-checks", "Checks of the model", "Whether the sampler worked, and what was assumed.", tuple(blocks)
-    )
+    failed = sum(check.passed is False for check in checks)
+    lead = f"{failed} of {len(checks)} checks of the sampler failed." if failed else f"The sampler worked: all {len(checks)} checks passed."
+    return Section("model-checks", "Checks of the model", lead, tuple(blocks))
 
 
 def _methods(published: Published) -> Section:
     attrs = published.tree.attrs
     low, high = published.later.respondents if published.later else (0, 0)
     text = (
-        f"Support was estimated from the printed means of both arms (J = {published.table.J}, N = {published.table.N}). The printed digits "
-        "stand for the interval they were rounded from. Variances are not printed: the control variance is the binomial's at the same "
-        "mean times a ratio whose prior was fitted to 13 public lists, and the treatment arm adds the variance of the trait and a small "
-        "covariance. Arms are random halves of N times the share. Groups of one variable cohere with the total through their shares, and "
-        "no respondent counts twice. The prevalence has a uniform prior and stays between 0 and 1."
+        "Support was estimated from the printed means of both arms of a list experiment (Blair & Imai 2012; J = "
+        f"{published.table.J}, N = {published.table.N}). The printed digits stand for the interval they were rounded from. "
+        "Variances are not printed: the control variance is the binomial's at the same mean times a ratio whose prior was "
+        "fitted to 13 public lists, and the treatment arm adds the variance of the trait and a small covariance. Arms are "
+        "random halves of N times the share. Groups of one variable cohere with the total through their shares, and no "
+        "respondent counts twice. The prevalence has a uniform prior and stays between 0 and 1. The posterior was sampled by "
+        "the no-U-turn sampler; convergence was judged by R-hat and effective sample size (Vehtari et al. 2021)."
         + (f" The later wave has between {low} and {high} respondents." if published.later else "")
     )
     versions = json.loads(attrs["versions"]) if "versions" in attrs else {}
@@ -344,6 +382,7 @@ def _methods(published: Published) -> Section:
         "Ready to paste; every number above is computed by the command below.",
         (
             Code("Methods paragraph, to paste", text),
+            Code("References", "\n".join(REFERENCES[key] for key in ("blair_imai_2012", "vehtari_2021")), "bibtex"),
             Code("To reproduce", published.command, "sh"),
             Items(tuple(f"{k} {v}" for k, v in versions.items()) or ("see fit.nc",)),
         ),

@@ -15,9 +15,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.explorer import Explorer, share_above
+from bayes_listexp.explorer import Explorer
 from bayes_listexp.figures import to_svg
-from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.tables import Table, to_html
 
 
@@ -173,8 +172,6 @@ def render_report(report: Report) -> str:
         report=report,
         script=Markup(script),
         script_hash=Markup(b64encode(sha256(script.encode()).digest()).decode()),
-        option_place=lambda block, name, option: dict(block.choices)[name].index(option),
-        first_share=lambda block, level: probability_words(share_above(level, block.threshold)),
         table_html=lambda table: Markup(to_html(table)),
         svg=lambda block: Markup(block.svg),
         check_table=_check_table,
@@ -187,6 +184,15 @@ def render_report(report: Report) -> str:
 def tables_of(report: Report) -> list[Table]:
     """Every table of the report, in order, for files of their own."""
     return [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
+
+
+def outcomes(checks: Sequence[CheckLike]) -> str:
+    """How many of the checks failed, in one sentence, with the questions that did."""
+    asked = [check for check in checks if check.passed is not None]
+    failed = [check.question for check in asked if not check.passed]
+    if not failed:
+        return f"All {len(asked)} checks passed."
+    return f"{len(failed)} of {len(asked)} checks failed: {' '.join(failed)}"
 
 
 def _script(report: Report) -> str:

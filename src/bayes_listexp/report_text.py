@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import xarray as xr
 
 from bayes_listexp import instrument_text, stored
@@ -11,6 +12,7 @@ from bayes_listexp.population import PopulationFrame
 from bayes_listexp.references import REFERENCES
 from bayes_listexp.shape_levels import shape_factors
 from bayes_listexp.structure_text import structure_words, structures_cited
+from bayes_listexp.tables import interval, percent
 
 COUNTS = {
     "softmax": "a saturated categorical distribution over 0 to J",
@@ -40,6 +42,22 @@ RESPONSES = {
 ALWAYS = ("blair_imai_2012", "imai_2011", "vehtari_2021", "vehtari_gelman_gabry_2017")
 WEIGHTED = ["savitsky_toth_2016", "williams_savitsky_2021", "ribatet_cooley_davison_2012"]
 MEASUREMENT_ERROR = ("top_coded", "bottom_coded", "uniform", "careless")
+
+
+def reading_words(draws: xr.DataArray, leave: str, about: str = "") -> tuple[str, ...]:
+    """What an interval, a median and a probability say, in plain words with the numbers of these draws of support (0 to 1).
+
+    ``leave`` says what leaves a range of possible values ("The answers leave"), ``about`` whose support it is.
+    """
+    low, median, high = np.quantile(draws, [0.025, 0.5, 0.975])
+    return (
+        f"95 % of what? {leave} a range of possible values of support. The fit drew {draws.size:,} of them, each as credible as the next, "
+        f"and {round(0.95 * draws.size):,} of these lie in the interval: support{about} is {interval(low, high)} with probability 95 %. "
+        "It is not 95 % of the people, and not the range of their opinions.",
+        f"The number before an interval is the median: half of the draws lie above it. Here that is {percent(median)}.",
+        "\u201cThe probability that \u2026\u201d is the share of these draws in which it is so. It holds if the model does; the checks "
+        "below say how far to trust it.",
+    )
 
 
 def methods_paragraph(tree: xr.DataTree) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -10,7 +11,7 @@ from bayes_listexp.checks.predicted import prior_and_data
 from bayes_listexp.report import Block, CheckList, Items, Paragraph, Section, figure
 from bayes_listexp.sensitivity import contraction, parameter_draws, power_scaling
 from bayes_listexp.survey_results import Survey
-from bayes_listexp.tables import Number, Table, Text
+from bayes_listexp.tables import Number, Table, Text, interval
 
 MOST_PANELS = 8
 """Parameters whose prior and posterior are drawn; the table has them all."""
@@ -19,6 +20,7 @@ MOST_PANELS = 8
 def priors_section(survey: Survey) -> Section:
     """The priors; where the fit drew from them, what the data moved, and how far support depends on them."""
     table = pd.DataFrame(report_text.priors_used(survey.tree), columns=["parameter", "prior"])
+    lead = "What was assumed before the data, and how much of it is left."
     blocks: list[Block] = [
         Table(
             "priors",
@@ -34,6 +36,7 @@ def priors_section(survey: Survey) -> Section:
         blocks.append(_least_moved(survey))
         before = estimates.prevalence(_as_prior(survey.tree))
         after = estimates.prevalence(survey.tree)
+        lead = f"Before the data, support was {_range(before)}; the data leave {_range(after)} (each with probability 95 %)."
         fig = figures.prior_posterior(
             {"prevalence": before},
             {"prevalence": after},
@@ -55,9 +58,14 @@ def priors_section(survey: Survey) -> Section:
     return Section(
         "priors",
         "Priors and their weight",
-        "What was assumed before the data, and how much of it is left.",
+        lead,
         tuple(blocks),
     )
+
+
+def _range(draws: xr.DataArray) -> str:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return interval(low, high)
 
 
 def _contraction(survey: Survey) -> list[Block]:

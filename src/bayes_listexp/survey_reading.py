@@ -8,29 +8,20 @@ import numpy as np
 import xarray as xr
 
 from bayes_listexp import estimates
-from bayes_listexp.explorer import Explorer, Level, by_percent
+from bayes_listexp.explorer import HIGH, Explorer, Level, change_levels, share_levels
 from bayes_listexp.report import Items, Section
-from bayes_listexp.survey_results import Survey, along_of
-from bayes_listexp.tables import interval, percent
+from bayes_listexp.report_text import reading_words
+from bayes_listexp.survey_results import Survey, along_of, changes_of
 
 EVERYBODY = "everybody"
 
 
 def reading_section(survey: Survey) -> Section:
     """What an interval, a probability and a difference in means say, in plain words, with this survey's own numbers."""
-    draws = estimates.prevalence(survey.tree)
-    row = estimates.summarise(draws).iloc[0]
-    n = draws.sizes["chain"] * draws.sizes["draw"]
-    drawn, inside = f"{n:,}", f"{round(0.95 * n):,}"
-    between = interval(row["lower"], row["upper"])
     together = " and ".join(["all waves"] * bool(survey.study.waves) + ["all items"] * bool(survey.study.items))
+    about = f" ({together} together)" if together else ""
     texts = (
-        f"95 % of what? The model and the answers leave a range of possible values of support. The fit drew {drawn} of them, each as "
-        f"credible as the next, and {inside} of these lie in the interval: support{f' ({together} together)' * bool(together)} is "
-        f"{between} with probability 95 %. It is not 95 % of the people, and not the range of their opinions.",
-        f"The number before an interval is the median: half of the draws lie above it. Here that is {percent(row['median'])}.",
-        "\u201cThe probability that \u2026\u201d is the share of these draws in which it is so. It holds if the model does; the checks "
-        "below say how far to trust it.",
+        *reading_words(estimates.prevalence(survey.tree), "The model and the answers leave", about),
         "The difference in means uses no model. Its interval is of another kind: of many such surveys, 95 % would have intervals that hold "
         "the truth. It may run below 0 or above 100 %, because chance differences between the two halves of the sample do.",
         "Nobody\u2019s own answer to the sensitive question is known. Respondents only gave a number of items, so every figure here is "
@@ -63,14 +54,33 @@ def explorer_section(survey: Survey) -> Section:
     return Section("thresholds", "Try a threshold", lead, (block,))
 
 
-def _levels(draws: xr.DataArray, group: str) -> tuple[Level, ...]:
-    """The groups in which somebody is, from the most support to the least."""
-    rows = estimates.summarise(draws)
-    if not group:
-        rows[group] = EVERYBODY
-    order = rows.sort_values("median", ascending=False, kind="stable")
-    return tuple(
-        Level(str(row[group]), percent(row["median"]), interval(row["lower"], row["upper"]),
-              by_percent(np.clip(draws.sel({group: row[group]} if group else {}).to_numpy(), 0, 1)))
-        for _, row in order.iterrows()
+def change_explorer_section(survey: Survey) -> Section:
+    """Choose a group and a threshold of the change: P(fall of so many points) for every group, from the draws of `estimates.change`."""
+    item, (first, second) = survey.study.item, survey.waves or ("", "")
+    groups = [g for g in survey.by if g not in (item, survey.study.wave)]
+    views: dict[tuple[str, ...], tuple[Level, ...]] = {}
+    for group in ("", *groups):
+        draws = changes_of(survey, by=group or ())["change"]
+        for chosen in survey.study.items if item else [None]:
+            part = draws.sel({item: chosen}) if item else draws
+            views[(group or EVERYBODY, *([str(chosen)] if item else []))] = _levels(part, group, change=True)
+    kept = [group for group in (*groups, EVERYBODY) if any(levels for chosen, levels in views.items() if chosen[0] == group)]
+    choices = [("Group", tuple(kept)), *([("Item", tuple(map(str, survey.study.items)))] if item else [])]
+    views = {chosen: levels for chosen, levels in views.items() if chosen[0] in kept}
+    threshold = -round(100 * survey.delta)
+    caption = f"Probability of a change in support for {survey.study.sensitive_item}, {first} to {second}"
+    block = Explorer("changes", caption, tuple(choices), views, quantity="Change", threshold=threshold, low=-HIGH)
+    most = block.ends[1]
+    lead = (
+        "How large was the change? Left of the middle the threshold asks for a fall of at least so many points, right of it for a rise. "
+        f"The strips show the posterior\u2019s draws from \N{MINUS SIGN}{most} to +{most} points, dark where they lie beyond the "
+        "threshold; the thin line is no change."
     )
+    return Section("change-thresholds", "Try a threshold of the change", lead, (block,))
+
+
+def _levels(draws: xr.DataArray, group: str, *, change: bool = False) -> tuple[Level, ...]:
+    """The groups in which somebody is."""
+    parts = [(str(level), draws.sel({group: level})) for level in draws[group].to_numpy()] if group else [(EVERYBODY, draws)]
+    there = {label: part.to_numpy() for label, part in parts if not np.isnan(part).any()}
+    return change_levels(there) if change else share_levels(there)

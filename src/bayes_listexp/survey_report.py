@@ -19,7 +19,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument_text import instrument_title
 from bayes_listexp.persons import are_followed
 from bayes_listexp.regression_tables import regression_table
-from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Warn, figure
+from bayes_listexp.report import Block, CheckList, Code, Facts, Items, Report, Section, Warn, figure, outcomes
 from bayes_listexp.survey_changes import change_section
 from bayes_listexp.survey_course import course_section, has_course
 from bayes_listexp.survey_design import PERSON
@@ -28,7 +28,7 @@ from bayes_listexp.survey_maps import map_sections
 from bayes_listexp.survey_pooling import pooling_section
 from bayes_listexp.survey_population import population_blocks, population_facts
 from bayes_listexp.survey_priors import priors_section
-from bayes_listexp.survey_reading import explorer_section, reading_section
+from bayes_listexp.survey_reading import change_explorer_section, explorer_section, reading_section
 from bayes_listexp.survey_results import Survey, headline, identifier, support_section
 from bayes_listexp.survey_robustness import robustness_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
@@ -44,7 +44,7 @@ def survey_report(survey: Survey) -> Report:
     alone = without_model_section(survey)
     sections += [support_section(survey), explorer_section(survey), *([alone] if alone else [])]
     sections += [*weight_sections(survey), *([pooled] if pooled else [])]
-    sections += [change_section(survey)] if survey.waves else []
+    sections += [change_section(survey), change_explorer_section(survey)] if survey.waves else []
     sections += map_sections(survey)
     sections += [*instrument_sections(survey), _model(survey)]
     sections += [robustness_section(survey)] if survey.alternatives else []
@@ -156,7 +156,7 @@ def _design(survey: Survey) -> Section:
     return Section(
         "design",
         "Checks of the design",
-        "What the data say about the assumptions, before any model.",
+        f"{outcomes(checks)} This is what the data say about the assumptions, before any model.",
         (CheckList(checks), *(drawn for figures_of in design_figures(survey.study, compared).values() for drawn in figures_of)),
     )
 
@@ -176,17 +176,18 @@ def _model(survey: Survey) -> Section:
             (f"{whom} with a high Pareto k", f"{_bad_k(tree, result):,} of {result.n_data_points:,}"),
         )
     )
+    checks = fit_checks(tree)
     blocks: tuple[Block, ...] = (
         Facts(report_text.model_words(tree)),
         _coefficients(survey),
-        CheckList(fit_checks(tree)),
+        CheckList(checks),
         *(_answers_figure(survey, counts, replicated, version) for version in versions),
         facts,
     )
     return Section(
         "model-checks",
         "Checks of the model",
-        "What was assumed, whether the sampler worked and whether the model reproduces the answers.",
+        f"{outcomes(checks)} They ask whether the sampler worked and whether the model reproduces the answers.",
         blocks,
     )
 

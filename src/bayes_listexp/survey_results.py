@@ -97,10 +97,17 @@ def support_section(survey: Survey) -> Section:
         blocks += [_support_figure(survey, draws, dim, group), _support_table(survey, draws, dim, group)]
     blocks.append(_estimands(survey, along))
     lead = (
-        f"Posterior of the share who hold the trait, on the {_population_name(survey)}; beside it the difference in means, which uses no "
-        "model. Intervals hold 95 % of the posterior probability."
+        f"{_lead(survey, along)} This is on the {_population_name(survey)}. Intervals hold 95 % of the posterior probability; beside every "
+        "estimate stands the difference in means, which uses no model."
     )
     return Section("support", "Support", lead, tuple(blocks))
+
+
+def _lead(survey: Survey, along: Sequence[str]) -> str:
+    """Support of everybody, wave by wave and item by item, in one sentence; of many only the first and the last."""
+    rows = estimates.summarise(estimates.prevalence(survey.tree, by=along))
+    said = [f"{_percent(row)} ({_interval(row)}){''.join(f', {row[name]}' for name in along)}" for _, row in rows.iterrows()]
+    return f"Support is {'; '.join(said if len(said) <= 4 else [said[0], '…', said[-1]])}."
 
 
 def _population_name(survey: Survey) -> str:

@@ -17,7 +17,7 @@ from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.report import Block, Section, figure
 from bayes_listexp.survey_changes import change_in_means_of, in_words
 from bayes_listexp.survey_results import Survey
-from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text
+from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, percent
 
 OWN = "this report's model"
 CHOICES = {"response": "Answers", "counts": "Control counts", "dependence": "Dependence of counts and trait"}
@@ -51,7 +51,10 @@ def robustness_section(survey: Survey) -> Section:
             both = change_in_means_of(survey, first, second, []).iloc[0]
             blocks.append(_curve(survey, moved, both, f"{first} to {second}", change=True))
         blocks.append(_change_table(changes))
-    lead = "What changes when the assumptions on lying, careless answers or control counts change."
+    lead = (
+        f"Under the {len(trees)} models tried, support is between {percent(frame['estimate'].min())} and "
+        f"{percent(frame['estimate'].max())}. They differ in what they assume on lying, careless answers or control counts."
+    )
     return Section("robustness", "Robustness", lead, tuple(blocks))
 
 

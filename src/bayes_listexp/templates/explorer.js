@@ -3,7 +3,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 // As the report prints probabilities: whole per cent, ties to even, and never 0 or 100 %.
 function words(p) {
-  if (p < 0.005) return "< 1 %";
+  if (p <= 0.005) return "< 1 %";
   if (p >= 0.995) return "> 99 %";
   const value = 100 * p;
   return (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value)) + " %";

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_listexp import batch, figures
+from bayes_listexp import batch, figures, survey_robustness
 from bayes_listexp.batch import load_tree, run_spec
 from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
@@ -201,3 +201,18 @@ def test_a_truncated_result_is_refused_by_name(spec, tmp_path):
     (folder / "fit.nc").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"fit\.nc: not a readable fit"):
         load_tree(folder)
+
+
+def test_models_are_told_apart_by_what_was_chosen_and_not_by_what_follows(monkeypatch):
+    common = {"response": "truthful", "control": None, "lapses": {}, "priors": {"trait_sd": "HalfNormal(1)", "control_sd": "HalfNormal(1)"}}
+    liars = {"response": "liars", "lapses": {"floor": "1"}, "priors": {**common["priors"], "lapse_floor": "Normal(-2, 1)"}}
+    wide = {"priors": {**common["priors"], "trait_sd": "HalfNormal(3)"}, "instruments": {"direct": {"lies": "two_sided"}}}
+    models = [common, common | liars, common | wide]
+    monkeypatch.setattr(survey_robustness.stored, "fact", lambda model, name: model)
+    found = {name: survey_robustness._levels(models, name) for name in ("response", "control", "priors", "lapses", "instruments")}
+    assert found["response"] == ["truthful", "liars", "truthful"]
+    assert found["priors"] == ["trait_sd: HalfNormal(1)", "trait_sd: HalfNormal(1)", "trait_sd: HalfNormal(3)"]
+    assert set(found["lapses"]) == {"as by default"}
+    assert set(found["control"]) == {"as the trait"}
+    assert survey_robustness._levels([common | {"instruments": {"direct": {"lies": "one_sided"}}}, models[2]], "instruments") == [
+        "direct: lies = one_sided", "direct: lies = two_sided"]

@@ -38,7 +38,7 @@ def robustness_section(survey: Survey) -> Section:
     draws = {name: estimates.prevalence(tree) for name, tree in trees.items()}
     scores = compare(trees)
     frame = _summaries(draws).merge(scores[["model", "elpd"]], on="model", sort=False)
-    frame = frame.assign(**{name: [_level(tree, name) for tree in trees.values()] for name in [*CHOICES, *OTHERS]})
+    frame = frame.assign(**{name: _levels(list(trees.values()), name) for name in [*CHOICES, *OTHERS]})
     dim = difference_in_means(survey.study, weighted=survey.study.weighted).iloc[0]
     together = " and ".join(["all waves"] * bool(survey.study.waves) + ["all items"] * bool(survey.study.items))
     blocks: list[Block] = [_curve(survey, frame, dim, f"{together} together" if together else "", change=False)]
@@ -87,16 +87,33 @@ def _choices(frame: pd.DataFrame) -> dict[str, str]:
     return CHOICES | {name: words for name, words in OTHERS.items() if len(set(frame[name])) > 1}
 
 
-def _level(tree: xr.DataTree, setting: str) -> str:
-    """What a model has for a setting, in words."""
-    value: Any = stored.fact(tree, "specification").get(setting)
+def _levels(trees: list[xr.DataTree], setting: str) -> list[str]:
+    """What each model has for a setting, in words; of a table of settings only those entries in which the models differ.
+
+    Priors and lapses of parameters that some of the models do not have follow from the response, and are no choice of their own.
+    """
+    values = [stored.fact(tree, "specification").get(setting) for tree in trees]
+    tables = [value for value in values if isinstance(value, Mapping)]
+    names = [set(table) for table in tables]
+    shared = sorted((set.union if setting == "instruments" else set.intersection)(*names)) if names else []
+    apart = [name for name in shared if len({json.dumps(table.get(name), sort_keys=True, default=str) for table in tables}) > 1]
+    return [_level(setting, value, apart) for value in values]
+
+
+def _level(setting: str, value: Any, apart: list[str]) -> str:
+    """One model's setting in words."""
     if setting == "control" and value is None:
         return "as the trait"
     if isinstance(value, str):
         return WORDS.get(value, value.replace("_", " ") if setting in CHOICES else value)
     if setting == "response" and isinstance(value, Mapping):
         return ", ".join(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str) if value else "as by default"
+    own = {name: value[name] for name in apart if name in value} if isinstance(value, Mapping) else {}
+    return "; ".join(f"{name}: {_entry(one)}" for name, one in own.items()) or "as by default"
+
+
+def _entry(value: Any) -> str:
+    return ", ".join(f"{name} = {one}" for name, one in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def _scores_table(frame: pd.DataFrame, scores: pd.DataFrame) -> Table:

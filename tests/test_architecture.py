@@ -140,9 +140,11 @@ ROOMS = [
     "comparison_page",
     "published_reading",
     "published_report",
+    "reanalysis",
     "planning_report",
     "plan_options",
     "batch",
+    "gallery_command",
     "cli",
 ]
 """The rooms in order: each imports from those before it, none from those after it. A folder is one room."""
@@ -214,7 +216,7 @@ def test_no_code_from_data_and_no_prints(name):
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not imported & {"pickle", "shelve", "marshal", "cloudpickle", "dill", "joblib"}
-    assert "print" not in called or name == "cli"
+    assert "print" not in called or name == "cli" or name.endswith("_command")
 
 
 @pytest.mark.parametrize("name", MODULES)

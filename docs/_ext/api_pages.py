@@ -15,7 +15,8 @@ GROUPS = {
     ),
     "Published tables": (
         "What can be said with nothing but a printed table.",
-        "read_published PublishedSupport audit printed_differences fit_published support_table published_change design_based_change published_margins",
+        "read_published PublishedSupport audit printed_differences fit_published support_table published_change "
+        "design_based_change published_margins gallery",
     ),
     "Without a model": (
         "Estimates by design, and quick estimators of the list regression.",

@@ -27,6 +27,7 @@ _HOMES = {
     "fit_published": "published.model",
     "support_table": "published.results",
     "printed_differences": "published.results",
+    "gallery": "reanalysis.collection",
     "published_change": "published.results",
     "design_based_change": "published.results",
     "kish": "weighting",

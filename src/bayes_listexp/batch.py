@@ -33,6 +33,8 @@ from bayes_listexp.published.model import fit_published
 from bayes_listexp.published.table import total_only
 from bayes_listexp.published_report import Published, audit_table, published_report
 from bayes_listexp.published_report import headline as published_headline
+from bayes_listexp.reanalysis.analysis import Make, Stored
+from bayes_listexp.reanalysis.collection import Gallery, gallery
 from bayes_listexp.report import Report, render_report, tables_of
 from bayes_listexp.sampling import Sampler
 from bayes_listexp.simulated_files import simulated_files
@@ -108,6 +110,36 @@ def write_simulation(spec: Spec, out: Path) -> list[Path]:
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [out / name for name in files]
+
+
+def write_gallery(out: Path, *, say: Say = lambda text: None, **asked: Any) -> Gallery:
+    """Make a gallery and write it: ``out/index.html``, and each study's page, tables, figures and fits in a folder of its own.
+
+    ``asked`` are arguments of :func:`bayes_listexp.gallery`. Fits that are stored there, of the same counts, arguments and versions,
+    are not sampled again, so that a gallery that was interrupted goes on where it was.
+    """
+    def stored_in(study: str) -> Stored:
+        def fitted(name: str, digest: str, arguments: Mapping[str, Any], make: Make) -> xr.DataTree:
+            folder = out / study
+            tree = _fitted(name, folder, _key(digest, arguments), make, say, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            _store(tree, folder / f"{name}.nc")
+            return tree
+
+        return fitted
+
+    made = gallery(**asked, fitted=stored_in, say=say)
+    for study, page in made.pages.items():
+        write_page(page, out / study, "index.html", made.tables[study])
+    write_page(made.index, out, "index.html", [made.studies])
+    return made
+
+
+def _store(tree: xr.DataTree, path: Path) -> None:
+    """Write a fit under a temporary name first, so that a killed run leaves nothing half-written."""
+    unfinished = path.with_name(f".{path.name}")
+    tree.to_netcdf(unfinished, engine="h5netcdf")
+    os.replace(unfinished, path)
 
 
 def load_tree(path: Path) -> xr.DataTree:

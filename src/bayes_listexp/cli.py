@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.gallery_command import gallery
 from bayes_listexp.plan_options import NOTHING_ASKED, PlanOptions, merged
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
 app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext")
+app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"])
+app.command(gallery)
 
 
 @app.command

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from bayes_listexp import figures
 from bayes_listexp.checks import Check, convergence
+from bayes_listexp.checks.sampler import not_sampled
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.published.findings import Finding
 from bayes_listexp.published.printed import parse_printed
@@ -68,6 +69,8 @@ def published_report(published: Published) -> Report:
     sections += [_change(published)] if published.later else []
     sections += [_model(published), priors_section(total, published.tree.attrs["assumptions"]), _methods(published)]
     failed = [c.text for tree in (published.total_tree, published.tree) for c in convergence(tree) if c.passed is False]
+    sections += [_model(published), _methods(published)]
+    failed = [c.text for tree in (published.total_tree, published.tree) for c in sampler_checks(tree) if c.passed is False]
     alarm = "This fit must not be published as it is. " + " ".join(failed) if failed else None
     return Report(
         title=published.title,
@@ -77,6 +80,11 @@ def published_report(published: Published) -> Report:
         alarm=alarm,
         facts=(("Seed", str(published.tree.attrs["seed"])), ("Table (SHA-256)", published.table.sha256)),
     )
+
+
+def sampler_checks(tree: xr.DataTree) -> list[Check]:
+    """Whether the sampler worked, or that nothing was sampled."""
+    return convergence(tree) if "sample_stats" in tree.children else [not_sampled()]
 
 
 def headline(published: Published) -> str:
@@ -340,7 +348,7 @@ def _model(published: Published) -> Section:
     checks = [
         check._replace(name=f"{check.name} ({name})")
         for name, tree in (("total", published.total_tree), ("groups", published.tree))
-        for check in convergence(tree)
+        for check in sampler_checks(tree)
     ]
     blocks: list[Block] = [CheckList(checks)]
     if len(frame):

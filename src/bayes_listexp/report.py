@@ -114,7 +114,24 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Block = Subheading | Paragraph | Items | Facts | Warn | Figure | Table | CheckList | Code | Explorer
+@dataclass(frozen=True)
+class Link:
+    """A link to a page beside this one (``gallery/index.html``), and what stands there in a few words."""
+
+    text: str
+    address: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Links:
+    """A list of links."""
+
+    links: tuple[Link, ...]
+    kind: ClassVar[str] = "links"
+
+
+Block = Subheading | Paragraph | Items | Facts | Warn | Figure | Table | CheckList | Code | Explorer | Links
 
 
 @dataclass(frozen=True)
@@ -154,10 +171,11 @@ def render_report(report: Report) -> str:
     """Render the report as one self-contained HTML page that fetches nothing; same records, same bytes.
 
     Every text is escaped. Raises `InputError` when two sections or two figures share a name, when an id
-    cannot be one, when a figure was not made by `figures.to_svg`, or when one lacks the mark that synthetic
-    data must carry.
+    cannot be one, when a link leads elsewhere than to a page beside this one, when a figure was not made by
+    `figures.to_svg`, or when one lacks the mark that synthetic data must carry.
     """
     _require_ids(report)
+    _require_links(report)
     for block in _figures(report):
         _require_figure(block, synthetic=report.synthetic)
     environment = Environment(
@@ -222,6 +240,14 @@ def _require_ids(report: Report) -> None:
                 f"section id {section.id!r}: use small letters, digits and -, beginning with a letter, and "
                 "not with figure-, report- or explorer-"
             )
+
+
+def _require_links(report: Report) -> None:
+    """A link leads to a page beside this one, so that a folder of pages can be moved and read offline."""
+    blocks = [b for section in report.sections for b in section.blocks if isinstance(b, Links)]
+    for link in (link for block in blocks for link in block.links):
+        if not re.fullmatch(r"(\.\./)?([A-Za-z0-9][A-Za-z0-9._-]*/)*[A-Za-z0-9][A-Za-z0-9._-]*\.html", link.address):
+            raise InputError(f"link {link.text!r}: {link.address!r} is not the relative address of a page, such as study/index.html")
 
 
 def _require_figure(block: Figure, *, synthetic: bool) -> None:

@@ -199,7 +199,7 @@ def _answers_figure(survey: Survey, counts: pd.DataFrame, replicated: xr.Dataset
     of_version = f", list version {version}" if version else ""
     fig = figures.answers_by_arm(
         counts[counts["version"] == version] if version else counts,
-        _replicated(own.rename({dim: str(dim).removesuffix(f"_{version}") for dim in own.dims}) if version else own),
+        replicated_by_arm(own.rename({dim: str(dim).removesuffix(f"_{version}") for dim in own.dims}) if version else own),
         title=f"Answers by arm{of_version}",
         subtitle="observed shares, and what the fitted model predicts",
     )
@@ -223,7 +223,7 @@ def _bad_k(tree: xr.DataTree, result: Any) -> int:
     return int(left_out(tree)[1][result.pareto_k.to_numpy() > result.good_k].sum())
 
 
-def _replicated(replicated: xr.Dataset) -> xr.DataArray:
+def replicated_by_arm(replicated: xr.Dataset) -> xr.DataArray:
     """Replicated counts by arm, (chain, draw, arm, answer); the answer that the control arm does not have is 0."""
     arms = {
         arm: replicated[f"answer_{arm}"].sum("cell").rename({f"{arm}_answer": "answer"})

@@ -63,13 +63,15 @@ def published_support(
     title: str = "",
     subtitle: str = "",
     label: str = "Support, % of respondents",
+    of_counts: bool = False,
 ) -> Figure:
     """A published table re-analysed: posterior, difference of the printed means, and the printed support.
 
     `frame` has one row a printed row: `group`, `level`, `median`, `lower`, `upper` (posterior, 0-1), `dim`,
     `dim_lower`, `dim_upper` (0-1, not clipped), `printed` (0-1 or missing), `used` (words: what of the row
     the posterior rests on), `flag` (words: what contradicts, empty where nothing does). A row without
-    posterior (median missing) keeps its other marks. Raises `InputError` on a missing column.
+    posterior (median missing) keeps its other marks. `of_counts` says that answers were published and not only
+    their means. Raises `InputError` on a missing column.
     """
     columns = (
         "group",
@@ -93,9 +95,11 @@ def published_support(
     scale = percent_scale([m for r in rows for m in (r.posterior, r.dim) if m], label)
     key = [
         Key("interval", "posterior median and 95 % interval"),
-        Key("dim", "difference of the printed means, 95 % confidence interval"),
-        Key("printed", "support as printed; red and ≠: contradicts the means"),
+        Key("dim", f"difference {'in' if of_counts else 'of the printed'} means, 95 % confidence interval"),
     ]
+    if np.isfinite(frame["printed"].astype(float)).any() or not of_counts:
+        contradicts = "; red and ≠: contradicts the means" if frame["flag"].astype(bool).any() or not of_counts else ""
+        key.append(Key("printed", f"{'estimate' if of_counts else 'support'} as printed{contradicts}"))
     key += [IMPOSSIBLE_KEY] if scale.ends != (0, 100) else []
     said = [f"{r.label}: {', '.join(text for text, _ in r.words)}" for r in rows if r.words]
     return forest(

@@ -76,6 +76,9 @@ def test_commands_that_pages_print_are_commands():
     assert len(found) > 20
     for line in found:
         tokens = shlex.split(line, comments=True)[1:]
+        if len(tokens) == 1:  # a command that is named, without what it works on
+            assert tokens[0] in app, line
+            continue
         app.parse_args(tokens, print_error=False, exit_on_error=False)
         assert not [name for name in tokens if name.startswith("models/") and not (ROOT / name).exists()], line
 

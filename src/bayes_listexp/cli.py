@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 FINE, FAILED, BAD_INPUT = 0, 1, 2
 
 app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext")
-app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"])
 app.command(gallery)
 
 

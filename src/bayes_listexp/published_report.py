@@ -68,8 +68,6 @@ def published_report(published: Published) -> Report:
     sections += [thresholds_section(table, published.total_tree, published.tree, published.sensitive_item)]
     sections += [_change(published)] if published.later else []
     sections += [_model(published), priors_section(total, published.tree.attrs["assumptions"]), _methods(published)]
-    failed = [c.text for tree in (published.total_tree, published.tree) for c in convergence(tree) if c.passed is False]
-    sections += [_model(published), _methods(published)]
     failed = [c.text for tree in (published.total_tree, published.tree) for c in sampler_checks(tree) if c.passed is False]
     alarm = "This fit must not be published as it is. " + " ".join(failed) if failed else None
     return Report(

@@ -110,6 +110,14 @@ def test_chains_along_the_axes_of_the_mode_draw_from_the_same_density_in_fewer_s
     np.testing.assert_allclose(np.cov(draws.reshape(-1, 3).T) / covariance, 1, atol=5 * np.sqrt(2 / 2000))
 
 
+def test_axes_of_some_parameters_leave_the_density_as_it_is(ridge):
+    density, mean, covariance = ridge
+    settings = Sampler(draws=1000, tune=500, chains=2, cores=1)
+    draws, _ = sample_nuts(density, settings, seed=1, mode=find_mode(density, seed=1), along=np.array([0, 1]))
+    np.testing.assert_allclose((draws.mean(axis=(0, 1)) - mean) / np.sqrt(np.diag(covariance)), 0, atol=5 / np.sqrt(2000))
+    np.testing.assert_allclose(np.cov(draws.reshape(-1, 3).T) / covariance, 1, atol=5 * np.sqrt(2 / 2000))
+
+
 def test_chains_start_where_they_would_without_the_mode(ridge):
     density, *_ = ridge
     seen = {True: [], False: []}

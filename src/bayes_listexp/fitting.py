@@ -72,9 +72,9 @@ def fit(
         approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
         infinity (a lapse probability of 0, say), the tree holds the ``optimum`` alone and no posterior.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``, ``cores`` (chains that may run
-        at once; all processors by default). Without group-specific effects chains move in coordinates scaled by the mode's
-        curvature, after 400 steps of tuning; with them (or person effects) these are 1000, and ``target_accept`` 0.98 instead
-        of 0.9, as the effects' standard deviations need small steps near zero.
+        at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature. Without
+        group-specific effects 400 steps of tuning are enough; with them (or person effects) these are 1000, and
+        ``target_accept`` is 0.98 instead of 0.9, as the effects' standard deviations need small steps near zero.
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -114,7 +114,7 @@ def fit(
     draws: np.ndarray | None
     if method == "nuts":
         arguments |= {k: v for k, v in settings._asdict().items() if k not in ("progress", "cores")}
-        draws, found = _by_nuts(density, settings, seed, grouped)
+        draws, found = _by_nuts(model, density, settings, seed)
     else:
         draws, found = _by_mode(plan, model, density, seed)
     if weighting == "pseudo" and draws is not None:
@@ -173,9 +173,15 @@ def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
     return settings
 
 
-def _by_nuts(density: Density, settings: Sampler, seed: int, grouped: bool) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
-    draws, stats = sample_nuts(density, settings, seed, None if grouped else find_mode(density, seed))
+def _by_nuts(model: pm.Model, density: Density, settings: Sampler, seed: int) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
+    draws, stats = sample_nuts(density, settings, seed, find_mode(density, seed), _nearly_normal(model))
     return draws, {"sample_stats": stats}
+
+
+def _nearly_normal(model: pm.Model) -> np.ndarray:
+    """Positions of the unconstrained parameters that are neither effects of single groups nor their standard deviations."""
+    names = [name.split("[")[0].removesuffix("_log__") for name in _unconstrained_names(model)]
+    return np.array([i for i, name in enumerate(names) if not name.endswith(("_z", "_sd"))], dtype=int)
 
 
 def _by_mode(

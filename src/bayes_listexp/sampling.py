@@ -123,15 +123,18 @@ def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]
     return evaluate
 
 
-def sample_nuts(density: Density, sampler: Sampler, seed: int, mode: Mode | None = None) -> tuple[np.ndarray, xr.Dataset]:
+def sample_nuts(
+    density: Density, sampler: Sampler, seed: int, mode: Mode | None = None, along: np.ndarray | None = None
+) -> tuple[np.ndarray, xr.Dataset]:
     """Draws on the unconstrained scale, (chain, draw, parameter), and the sampler's statistics per draw.
 
-    With a ``mode`` that has a covariance the chains move in coordinates in which the curvature there is the same in every
-    direction, so that parameters that go together need neither small steps nor a long tuning; the posterior is the same, and so
-    are the starting points. It helps where the posterior is nearly normal, not with standard deviations of group effects.
+    With a ``mode`` that has a covariance the chains move in coordinates in which the curvature there, in the directions of the
+    parameters ``along`` (their positions; all without), is the same for all: those that go together need neither small steps nor a
+    long tuning. The posterior is the same, and so are the starting points. It helps where the posterior is nearly normal: leave
+    group effects and their standard deviations out.
     """
     size = len(density.start)
-    axes = None if mode is None else _Axes.at(mode)
+    axes = None if mode is None else _Axes.at(mode, np.arange(size) if along is None else along)
     compiled = from_pyfunc(
         size,
         lambda: density.function if axes is None else axes.along(density.function),
@@ -163,32 +166,42 @@ def sample_nuts(density: Density, sampler: Sampler, seed: int, mode: Mode | None
 
 
 class _Axes(NamedTuple):
-    """Coordinates z around a mode, x = centre + root z, in which a normal distribution there is the standard one."""
+    """Coordinates z of the parameters ``which``, x = centre + root z, in which the density around a mode curves alike everywhere."""
 
+    which: np.ndarray
     centre: np.ndarray
     root: np.ndarray
 
     @classmethod
-    def at(cls, mode: Mode) -> _Axes | None:
-        return None if mode.covariance is None else cls(mode.point, np.linalg.cholesky(mode.covariance))
+    def at(cls, mode: Mode, which: np.ndarray) -> _Axes | None:
+        if mode.covariance is None:
+            return None
+        given_others = np.linalg.inv(np.linalg.inv(mode.covariance)[np.ix_(which, which)])
+        return cls(which, mode.point[which], np.linalg.cholesky(given_others))
 
     def along(self, function: Callable[[np.ndarray], tuple[float, np.ndarray]]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-        """The log density as a function of z; its constant factor does not matter."""
-        centre, root, transposed = self.centre, self.root, np.ascontiguousarray(self.root.T)
+        """The log density as a function of the coordinates; its constant factor does not matter."""
+        which, transposed = self.which, np.ascontiguousarray(self.root.T)
 
         def evaluate(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = function(centre + root @ z)
-            return value, transposed @ gradient
+            value, gradient = function(self.back(z))
+            gradient = gradient.copy()
+            gradient[which] = transposed @ gradient[which]
+            return value, gradient
 
         return evaluate
 
     def back(self, z: np.ndarray) -> np.ndarray:
         """From (..., parameter) in these coordinates to the unconstrained scale."""
-        return self.centre + z @ self.root.T
+        x = z.copy()
+        x[..., self.which] = self.centre + z[..., self.which] @ self.root.T
+        return x
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """From one point of the unconstrained scale, (parameter,), to these coordinates."""
-        return np.linalg.solve(self.root, x - self.centre)
+        z = x.copy()
+        z[self.which] = np.linalg.solve(self.root, x[self.which] - self.centre)
+        return z
 
 
 def _started(density: Density, axes: _Axes | None, chain_seed: int) -> np.ndarray:

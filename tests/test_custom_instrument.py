@@ -1,4 +1,4 @@
-"""The README's recipes: a list with a direct question, and an instrument of one's own, run as they stand there."""
+"""Written recipes: a list with a direct question, and an instrument of one's own, run as they stand there."""
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ method = "map"
 
 @pytest.fixture(scope="module")
 def proxy():
-    """The class of the README, known by its kind as long as this module's tests run."""
+    """The class of the documentation, known by its kind as long as this module's tests run."""
     yield readme.run(readme.block("class ProxyReport"))["ProxyReport"]
     del instruments.KINDS["proxy"]
 
@@ -151,7 +151,7 @@ def test_one_that_is_not_registered_is_named(drawn, proxy):
         ble.fit(study, counts="binomial", dependence="none", method="map")
 
 
-def test_a_list_and_a_direct_question_as_in_the_readme():
+def test_a_list_and_a_direct_question_as_written():
     code = readme.block("ble.misreporting")
     assert code.count("seed=1") == 1
     made = readme.run(code.replace("seed=1", 'seed=1, method="map"'), ble=ble, survey=list_and_direct(n=1000).survey)

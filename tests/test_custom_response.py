@@ -1,4 +1,4 @@
-"""The README's recipe: a response model of one's own, as a file's worth of rules given to `fit`."""
+"""The documentation's recipe: a response model of one's own, as a file's worth of rules given to `fit`."""
 
 import numpy as np
 import pandas as pd

@@ -1,12 +1,16 @@
 """The default sampler on real data, and that chains which run at once do not disturb each other."""
 
+import json
+
 import arviz as az
 import numpy as np
 import pytest
+import xarray as xr
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
-from bayes_listexp import ListExperiment, fit, loo, prevalence
+from bayes_listexp import ListExperiment, fit, fitting, loo, prevalence
+from bayes_listexp.checks.sampler import convergence
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import Density, Mode, Sampler, compile_density, find_mode, sample_nuts
 from bayes_listexp.specification import Specification, blueprint
@@ -88,6 +92,29 @@ def test_chains_that_run_at_once_do_not_disturb_each_other(density):
     for _ in range(2):
         together, _ = sample_nuts(density, settings._replace(cores=4), seed=5)
         np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize(("sample", "runs"), [({}, [0.9, 0.99]), ({"target_accept": 0.8}, [0.8])], ids=["default", "chosen"])
+def test_what_diverges_is_sampled_once_more_with_smaller_steps(race, monkeypatch, sample, runs):
+    """Unless the caller chose the steps; the result says so, and holds the settings of the draws that were kept."""
+    study = ListExperiment.from_frame(race[["y", "treat"]].head(60), answer="y", arm="treat", J=3)
+    asked = []
+
+    def diverges(density, settings, seed, mode, along):
+        asked.append(settings.target_accept)
+        size = (settings.chains, settings.draws)
+        stats = {"diverging": np.full(size, settings.target_accept < 0.99), "energy": np.random.default_rng(1).normal(size=size)}
+        draws = mode.point + np.random.default_rng(2).normal(0, 0.1, (*size, len(mode.point)))
+        return draws, xr.Dataset({name: (("chain", "draw"), values) for name, values in stats.items()})
+
+    monkeypatch.setattr(fitting, "sample_nuts", diverges)
+    monkeypatch.setattr(fitting, "compile_density", lambda model, mode: compile_density(model, "FAST_COMPILE"))
+    tree = fit(study, sample={"draws": 30, "chains": 2, **sample})
+    assert asked == runs
+    assert json.loads(tree.attrs["arguments"])["target_accept"] == runs[-1]
+    [check] = [check for check in convergence(tree) if check.name == "divergences"]
+    assert check.passed == (len(runs) == 2)
+    assert ("A first run with larger steps, of which nothing was kept, had 60." in check.text) == (len(runs) == 2)
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,11 @@ from bayes_listexp.specification import Blueprint, Specification, blueprint, ref
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
-GROUPED_TARGET_ACCEPT = 0.98
+GROUPED_TARGET_ACCEPT = 0.95
 """Target acceptance with group effects: their standard deviations need small steps near zero."""
+
+CAREFUL_TARGET_ACCEPT = 0.99
+"""Target acceptance of a second run, where the first had divergences and the caller did not choose."""
 
 SCALED_TUNE = 400
 """Tuning steps where the mode's curvature gives the scale: only the step size is left to tune."""
@@ -74,7 +77,8 @@ def fit(
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``, ``cores`` (chains that may run
         at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature. Without
         group-specific effects 400 steps of tuning are enough; with them (or person effects) these are 1000, and
-        ``target_accept`` is 0.98 instead of 0.9, as the effects' standard deviations need small steps near zero.
+        ``target_accept`` is 0.95 instead of 0.9, as the effects' standard deviations need small steps near zero. Where
+        transitions diverge and no ``target_accept`` was given, the fit is sampled once more at 0.99.
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -104,7 +108,8 @@ def fit(
     plan = blueprint(study, specification, groups)
     refuse_impossible(plan)
     grouped = person != "none" or any(bound.groups for bound in plan.designs.values())
-    if grouped and "target_accept" not in (sample or {}):
+    careful = None if "target_accept" in (sample or {}) else CAREFUL_TARGET_ACCEPT
+    if grouped and careful:
         settings = settings._replace(target_accept=GROUPED_TARGET_ACCEPT)
     if not grouped and "tune" not in (sample or {}):
         settings = settings._replace(tune=SCALED_TUNE)
@@ -113,8 +118,8 @@ def fit(
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
     draws: np.ndarray | None
     if method == "nuts":
+        draws, found, settings = _by_nuts(model, density, settings, careful, seed)
         arguments |= {k: v for k, v in settings._asdict().items() if k not in ("progress", "cores")}
-        draws, found = _by_nuts(model, density, settings, seed)
     else:
         draws, found = _by_mode(plan, model, density, seed)
     if weighting == "pseudo" and draws is not None:
@@ -173,9 +178,17 @@ def _sampler(sample: Mapping[str, Any] | None) -> Sampler:
     return settings
 
 
-def _by_nuts(model: pm.Model, density: Density, settings: Sampler, seed: int) -> tuple[np.ndarray, dict[str, xr.Dataset]]:
-    draws, stats = sample_nuts(density, settings, seed, find_mode(density, seed), _nearly_normal(model))
-    return draws, {"sample_stats": stats}
+def _by_nuts(
+    model: pm.Model, density: Density, settings: Sampler, careful: float | None, seed: int
+) -> tuple[np.ndarray, dict[str, xr.Dataset], Sampler]:
+    """Draws, their statistics and the settings that they were made with: with divergences, those of a second, ``careful`` run."""
+    mode, along = find_mode(density, seed), _nearly_normal(model)
+    draws, stats = sample_nuts(density, settings, seed, mode, along)
+    if careful and (broken_off := int(stats["diverging"].sum())):
+        settings = settings._replace(target_accept=careful)
+        draws, stats = sample_nuts(density, settings, seed, mode, along)
+        stats.attrs["divergences_of_first_run"] = broken_off
+    return draws, {"sample_stats": stats}, settings
 
 
 def _nearly_normal(model: pm.Model) -> np.ndarray:

@@ -32,6 +32,8 @@ def convergence(tree: xr.DataTree) -> list[Check]:
     divergences = int(stats["diverging"].sum())
     deepest = int(stats["reached_max_treedepth"].sum()) if "reached_max_treedepth" in stats else 0
     total = stats.sizes["chain"] * stats.sizes["draw"]
+    earlier = stats.attrs.get("divergences_of_first_run", 0)
+    repeated = f" A first run with larger steps, of which nothing was kept, had {earlier}." if earlier else ""
     return [
         Check("R-hat", "Do the chains agree?", r_hat < R_HAT_LIMIT, r_hat, None,
               f"The largest R-hat is {r_hat:.3f} (limit {R_HAT_LIMIT}).", advice=LONGER),
@@ -39,7 +41,7 @@ def convergence(tree: xr.DataTree) -> list[Check]:
               f"The smallest effective sample size is {bulk:.0f} in the bulk and {tail:.0f} in the tails (limit {ESS_LIMIT}).",
               advice=LONGER),
         Check("divergences", "Did the sampler explore without breaking off?", divergences == 0, divergences, None,
-              f"{divergences} of {total} transitions diverged; {deepest} reached the largest tree depth.",
+              f"{divergences} of {total} transitions diverged; {deepest} reached the largest tree depth.{repeated}",
               advice="Fit again with target_accept = 0.99; if some are left, narrower priors of group effects' sds, or centred effects."),
     ]
 

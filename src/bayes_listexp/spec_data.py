@@ -35,7 +35,7 @@ def survey_of_file(path: Path, data: Mapping[str, Any], instruments: Sequence[In
     if "bins" in data and "counts" in data:
         raise InputError(f"{path}: a table of counts is tabulated already. Leave out 'bins'.")
     bins, replicates = data.get("bins", {}), tuple(data.get("replicate_weights", ()))
-    summed = [data["weights"]] * ("weights" in data) + list(replicates)
+    summed = [*([data["weights"]] if "weights" in data else []), *replicates]
     if wanted:
         survey: Any = scan_survey(path, numbers=[*summed, *bins], encoding=data.get("encoding"))
     else:

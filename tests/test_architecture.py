@@ -144,6 +144,8 @@ ROOMS = [
     "planning_report",
     "plan_options",
     "batch",
+    "many_runs",
+    "fit_command",
     "gallery_command",
     "cli",
 ]

@@ -62,6 +62,9 @@ Say = Callable[[str], None]
 WRITTEN: dict[str, Callable[[Table], str]] = {"csv": to_csv, "tex": to_latex, "md": to_markdown}
 """How tables are written beside a page, by the ending of the file; Word documents are bytes and come on top."""
 
+OF_A_FIT = ("summary.json", "report.html", "tables", "figures")
+"""What a run says of its fits."""
+
 
 class Run(NamedTuple):
     """A finished run: its folder, and whether its fit converged."""
@@ -75,8 +78,9 @@ def run_spec(
 ) -> Run:
     """Fit a spec and write its folder ``out/<name of the spec>``: fit.nc, summary.json, tables, figures, report, spec.
 
-    A run whose spec, data and versions are unchanged is not sampled again. Nothing is left half-written: files go to a
-    temporary folder beside the target, which takes its place at the end.
+    A run whose spec, data and versions are unchanged is not sampled again. Each fit is stored as soon as it is made, so that nothing
+    that comes after it can lose it. Nothing is left half-written: the other files go to a temporary folder beside the target, which
+    takes its place at the end.
     """
     target = out / spec.path.stem
     make = _survey if spec.kind == "survey" else _published
@@ -121,10 +125,7 @@ def write_gallery(out: Path, *, say: Say = lambda text: None, **asked: Any) -> G
     def stored_in(study: str) -> Stored:
         def fitted(name: str, digest: str, arguments: Mapping[str, Any], make: Make) -> xr.DataTree:
             folder = out / study
-            tree = _fitted(name, folder, _key(digest, arguments), make, say, name)
-            folder.mkdir(parents=True, exist_ok=True)
-            _store(tree, folder / f"{name}.nc")
-            return tree
+            return _fitted(name, folder, _key(digest, arguments), make, say, name)
 
         return fitted
 
@@ -308,7 +309,10 @@ def _course(spec: Spec, study: ListExperiment) -> dict[str, Any]:
 def _fitted(
     name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = ""
 ) -> xr.DataTree:
-    """The stored fit of this key if there is one, else a new one that carries the key."""
+    """The stored fit of this key if there is one, else a new one that carries the key and is stored at once.
+
+    What is made from it later, or fitted after it, can fail without its being lost. What was said of the fit that it replaces goes.
+    """
     stored = target / f"{name}.nc"
     if stored.exists():
         tree = load_tree(stored)
@@ -318,6 +322,11 @@ def _fitted(
     say(f"{target.name}: fitting{' ' + label if label else ''} ...")
     tree = make()
     tree.attrs["batch_key"] = key
+    target.mkdir(parents=True, exist_ok=True)
+    for name_of_old in OF_A_FIT:
+        old = target / name_of_old
+        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+    _store(tree, stored)
     return tree
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.fit_command import fit, report
 from bayes_listexp.gallery_command import gallery
 from bayes_listexp.plan_options import NOTHING_ASKED, PlanOptions, merged
 
@@ -30,6 +31,8 @@ FINE, FAILED, BAD_INPUT = 0, 1, 2
 
 app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext")
 app.command(gallery)
+app.command(fit)
+app.command(report)
 
 
 @app.command
@@ -203,28 +206,6 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
 
 
 @app.command
-def fit(*specs: Path, out: Path = Path("runs"), quiet: bool = False) -> int:
-    """Fit the models of one or more specs and store the results, without reports.
-
-    :param specs: TOML specs; all are validated before any is fitted.
-    :param out: Folder for the runs, one folder each.
-    :param quiet: No progress.
-    """
-    return _run(specs, out, quiet, report=False)
-
-
-@app.command
-def report(*specs: Path, out: Path = Path("reports"), quiet: bool = False) -> int:
-    """Fit the models of one or more specs and write their reports; prints the path of each page.
-
-    :param specs: TOML specs; all are validated before any is fitted.
-    :param out: Folder for the reports, one folder each.
-    :param quiet: No progress.
-    """
-    return _run(specs, out, quiet, report=True)
-
-
-@app.command
 def simulate(spec: Path, *, seed: int | None = None, n: int | None = None, out: Path = Path("simulated")) -> int:
     """Simulate the survey of a spec, and write it with the truth and a spec that reads it; prints the path of each file.
 
@@ -342,33 +323,6 @@ def _plan_of_spec(path: Path, options: PlanOptions) -> tuple[Plan, pd.DataFrame 
         return plan_of(merged(options, spec.tables), pilot=pilot_of(spec, "scenario"), title=spec.title), control_item_choice(spec)
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-
-
-def _run(specs: Sequence[Path], out: Path, quiet: bool, *, report: bool) -> int:
-    from bayes_listexp.spec import read_spec
-
-    if not specs:
-        raise InputError("no spec was given. Name one or more TOML files.")
-    read = [read_spec(path) for path in specs]
-    if plans := [spec.path for spec in read if spec.kind == "plan"]:
-        raise InputError(f"{plans[0]} is a plan, and has nothing to fit. Use bayes-listexp plan {plans[0]}.")
-    names = [spec.path.stem for spec in read]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"two specs are called '{twice[0]}', so their runs would share a folder. Rename one.")
-    from bayes_listexp.batch import run_spec
-    from bayes_listexp.spec import published_of, study_of
-
-    for spec in read:  # faults in the data of any spec show before the first is sampled
-        published_of(spec) if spec.kind == "published" else study_of(spec)
-    converged = True
-    for spec in read:
-        run = run_spec(spec, out, report=report, progress=not quiet and sys.stdout.isatty(), say=_say(quiet))
-        converged &= run.converged
-        if not run.converged:
-            print(f"{spec.path}: the fit did not converge; see {run.folder}", file=sys.stderr)
-        print(run.folder / "report.html" if report else run.folder / "fit.nc", flush=True)
-    return FINE if converged else FAILED
 
 
 def _say(quiet: bool) -> Callable[[str], None]:

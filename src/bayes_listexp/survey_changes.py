@@ -46,7 +46,7 @@ def change_section(survey: Survey) -> Section:
     rows = change_summary(parts["change"])
     lead = " ".join(
         f"Support {f'for {row[survey.study.item]} ' if survey.study.item else ''}changed by {points(row['median'])} points "
-        f"({points(row['lower'])} to {points(row['upper'])}); P(decline) = {probability_words(row['p_decline'])}."
+        f"({points(row['lower'])} to {points(row['upper'])}); it fell with probability {probability_words(row['p_decline'])}."
         for _, row in rows.iterrows()
     )
     return Section("change", "Change between waves", lead, tuple(blocks))

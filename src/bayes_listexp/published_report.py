@@ -306,8 +306,8 @@ def _change(published: Published) -> Section:
     return Section(
         "change",
         f"Change to {published.later.label}",
-        f"Support changed by {points(moved['median'])} points ({points(moved['lower'])} to {points(moved['upper'])}); it fell with probability "
-        f"{probability_words(moved['p_decline'])}. The later wave is known by one number; its N and control mean are not.",
+        f"Support changed by {points(moved['median'])} points ({points(moved['lower'])} to {points(moved['upper'])}); it fell with "
+        f"probability {probability_words(moved['p_decline'])}. The later wave is known by one number; its N and control mean are not.",
         blocks,
     )
 

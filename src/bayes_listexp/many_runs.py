@@ -38,7 +38,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class Outcome(NamedTuple):
-    """What became of one piece of work: its position, its result or (None) the error, and the seconds it took."""
+    """What became of one piece of work: its position, its result or (None) the error, and the seconds since it was handed out (on a
+    cluster that includes its wait for a worker).
+    """
 
     position: int
     result: Any

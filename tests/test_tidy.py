@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import bayes_listexp as ble
+from bayes_listexp.spec import CSTO_TABLE, bundled
 from bayes_listexp.tidy_frames import tidy
 
 RNG = np.random.default_rng(4)
@@ -63,6 +64,7 @@ OF_DRAWS = {
     "ranks": lambda: ble.ranks(draws("region"), "region"),
     "compare_changes": lambda: ble.compare_changes(draws("region", name="change"), "region"),
     "summarise": lambda: ble.summarise(draws("sex")),
+    "printed_differences": lambda: ble.printed_differences(ble.read_published(bundled(CSTO_TABLE), J=4, N=400)),
 }
 SAME_AS = {"realised_prevalence", "contrast", "path", "filtered", "trait_probability", "difference_of_changes"} | {
     "misreporting", "observed_by", "published_change"}

@@ -18,7 +18,7 @@ from bayes_listexp.fitting import fit
 from bayes_listexp.report import render_report, tables_of
 from bayes_listexp.sensitivity import contraction
 from bayes_listexp.spec import read_spec
-from bayes_listexp.survey_report import survey_report
+from bayes_listexp.survey_report import report_of, survey_report
 from bayes_listexp.survey_results import Survey
 
 HOSTILE = "<script>alert('Қазақ')</script>"
@@ -60,8 +60,13 @@ def test_a_survey_without_waves_weights_or_frame(plain, plain_tree):
     assert f"{100 * row['median']:.0f} %" in report.headline
 
 
+def test_a_setting_that_the_report_does_not_know_is_refused(plain, plain_tree):
+    with pytest.raises(InputError, match="report_of: 'group' is not a setting; there are: by, waves, "):
+        report_of(plain, plain_tree, "Title", group=["group"])
+
+
 def test_a_quick_look_says_so_in_red(plain, plain_tree):
-    report = survey_report(Survey(plain, plain_tree, "Title"))
+    report = report_of(plain, plain_tree, "Title")
     assert report.alarm is not None
     assert "normal approximation" in report.alarm
     assert not converged(plain_tree)

@@ -48,7 +48,7 @@ GROUPS = {
         "Studies before they are made, with their truth.",
         "simulate_survey simulate_surveys shares_as_frame Sampling Questionnaire Refusals",
     ),
-    "Reports": ("What is handed on.", "regression_table comparison_report render_report"),
+    "Reports": ("What is handed on.", "regression_table comparison_report report_of render_report"),
 }
 PLANNING = "bayes_listexp.planning"
 

@@ -99,6 +99,7 @@ _HOMES = {
     "Refusals": "simulate",
     "regression_table": "regression_tables",
     "comparison_report": "comparison_page",
+    "report_of": "survey_report",
     "render_report": "report",
 }
 

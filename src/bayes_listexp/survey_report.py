@@ -14,6 +14,7 @@ from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.checks_report import design_figures
 from bayes_listexp.comparison import left_out, loo
+from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instrument_text import instrument_title
@@ -34,6 +35,27 @@ from bayes_listexp.survey_robustness import robustness_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.survey_without_model import without_model_section
 from bayes_listexp.tables import Number, Table, Text
+
+
+def report_of(study: ListExperiment, tree: xr.DataTree, title: str, **settings: Any) -> Report:
+    """The report on a fit, as records for :func:`bayes_listexp.render_report`.
+
+    Parameters
+    ----------
+    study, tree : the study and its fit.
+    title : of the page.
+    settings : ``by`` (columns to show groups of), ``waves`` (two, for the change), ``alternatives`` (fits of the same study by
+        name), ``truth`` (of a simulated study), ``events`` and ``printed`` (what stands beside the course over time), ``delta`` and
+        ``rope`` (changes, 0 to 1, that count as large and as none), ``map``, ``checks``, ``without_model`` and ``command``, as
+        :class:`bayes_listexp.survey_results.Survey` describes them.
+
+    Raises
+    ------
+    InputError : an unknown setting; and whatever the estimates refuse.
+    """
+    if unknown := sorted(set(settings) - set(Survey._fields)):
+        raise InputError(f"report_of: '{unknown[0]}' is not a setting; there are: {', '.join(Survey._fields[3:])}.")
+    return survey_report(Survey(study, tree, title, **settings))
 
 
 def survey_report(survey: Survey) -> Report:

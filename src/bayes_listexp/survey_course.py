@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_listexp import estimates, figures
+from bayes_listexp import figures
 from bayes_listexp.changes import NO_FALL, largest_drop, p_monotone, path, ranks, wave_dates
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.report import Block, Paragraph, Section, figure
 from bayes_listexp.survey_changes import chance_columns, change_in_means_of, items_of, moved
-from bayes_listexp.survey_results import Survey, beside, dim_of, groups_of, identifier, with_truth
-from bayes_listexp.tables import Column, Interval, Number, Percent, Points, Table, Text, percent
+from bayes_listexp.survey_results import Survey, dim_of, groups_of, identifier, support_rows
+from bayes_listexp.tables import Column, Interval, Number, Points, Table, Text, percent
 
 FEWEST_RANKED = 3
 
@@ -86,19 +86,7 @@ def _course_caption(survey: Survey) -> str:
 
 
 def _course_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame) -> Table:
-    by = groups_of(draws)
-    rows = beside(estimates.summarise(draws), dim, by)
-    columns: list[Column] = [Text(name, name.capitalize()) for name in by]
-    columns += [
-        Percent("median", "Support"),
-        Interval("lower", "upper", "95 % interval"),
-        Percent("dim", "Difference in means"),
-        Interval("dim_lower", "dim_upper", "its 95 % interval"),
-        Number("n", "n"),
-    ]
-    if survey.truth is not None:
-        rows = with_truth(rows, survey.truth, by, survey.study.wave)
-        columns.append(Percent("truth", "True (simulated)"))
+    rows, columns = support_rows(survey, draws, dim)
     return Table("course", rows, "Support in every wave", tuple(columns))
 
 

@@ -16,7 +16,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.geography import RegionMap
 from bayes_listexp.report import Block, Section, figure
-from bayes_listexp.tables import Interval, Number, Percent, Table, Text, points
+from bayes_listexp.tables import Column, Interval, Number, Percent, Table, Text, points
 
 
 class Survey(NamedTuple):
@@ -142,10 +142,11 @@ def _support_figure(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, grou
     return figure(fig, name=f"support-{identifier(group)}", caption=caption, synthetic=survey.study.synthetic)
 
 
-def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
+def support_rows(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame) -> tuple[pd.DataFrame, list[Column]]:
+    """Rows of support with the difference in means and the truth (of a simulation) beside, and the columns that show them."""
     by = groups_of(draws)
     rows = beside(estimates.summarise(draws), dim, by)
-    columns: list[Any] = [Text(name, name.capitalize()) for name in by]
+    columns: list[Column] = [Text(name, name.capitalize()) for name in by]
     columns += [
         Percent("median", "Support"),
         Interval("lower", "upper", "95 % interval"),
@@ -156,6 +157,12 @@ def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group
     if survey.truth is not None:
         rows = with_truth(rows, survey.truth, by, survey.study.wave)
         columns.append(Percent("truth", "True (simulated)"))
+    return rows, columns
+
+
+def _support_table(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame, group: str) -> Table:
+    by = groups_of(draws)
+    rows, columns = support_rows(survey, draws, dim)
     if not by:
         rows, columns = rows.assign(group="everybody"), [Text("group", "Group"), *columns]
     note = "Difference in means: treatment minus control arm, with survey weights." if survey.study.weighted else ""

@@ -243,15 +243,22 @@ def test_many_groups_in_three_waves_fit_on_one_page():
 
 
 def test_draws_without_chains_are_drawn_as_well():
-    whole = draws([[0.5, 0.7], [0.4, 0.6]], wave=["2022-09", "2022-11"], sex=["male", "female"])
-    flat = whole.isel(chain=0, drop=True)
-    figures.support_by_group(flat, along="wave")
-    figures.trajectory(flat.isel(sex=0))
-    figures.arrows_by_group(flat, along="wave")
-    figures.tile_grid(flat, pd.DataFrame({"region": ["male", "female"], "row": [0, 0], "column": [0, 1]}), along="wave")
+    """The same as draws with one chain."""
+    chain = draws([[0.5, 0.7], [0.4, 0.6]], wave=["2022-09", "2022-11"], sex=["male", "female"]).isel(chain=[0])
+    flat = chain.isel(chain=0, drop=True)
+    tiles = pd.DataFrame({"region": ["male", "female"], "row": [0, 0], "column": [0, 1]})
     observed = pd.DataFrame({"arm": "control", "answer": [0, 1], "n": [3, 1]})
-    said = {"arm": ["control"], "answer": [0, 1]}
-    figures.answers_by_arm(observed, xr.DataArray(np.ones((3, 1, 2)), dims=("draw", "arm", "answer"), coords=said))
+    said = xr.DataArray(np.ones((1, 3, 1, 2)), dims=("chain", "draw", "arm", "answer"), coords={"arm": ["control"], "answer": [0, 1]})
+    drawn = {
+        "support": lambda of: figures.support_by_group(of, along="wave"),
+        "trajectory": lambda of: figures.trajectory(of.isel(sex=0)),
+        "arrows": lambda of: figures.arrows_by_group(of, along="wave"),
+        "tiles": lambda of: figures.tile_grid(of, tiles, along="wave"),
+    }
+    for name, draw in drawn.items():
+        assert figures.to_svg(draw(flat), name=name) == figures.to_svg(draw(chain), name=name), name
+    answers = [figures.to_svg(figures.answers_by_arm(observed, of), name="answers") for of in (said, said.isel(chain=0, drop=True))]
+    assert answers[0] == answers[1]
 
 
 def test_words_for_numbers():

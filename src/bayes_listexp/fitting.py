@@ -184,7 +184,7 @@ def _by_nuts(
     """Draws, their statistics and the settings that they were made with: with divergences, those of a second, ``careful`` run."""
     mode, along = find_mode(density, seed), _nearly_normal(model)
     draws, stats = sample_nuts(density, settings, seed, mode, along)
-    if careful and (broken_off := int(stats["diverging"].sum())):
+    if careful and "interrupted" not in stats.attrs and (broken_off := int(stats["diverging"].sum())):
         settings = settings._replace(target_accept=careful)
         draws, stats = sample_nuts(density, settings, seed, mode, along)
         stats.attrs["divergences_of_first_run"] = broken_off

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ STARTS = 4
 
 FLATTEST = 1e-4
 """Least curvature of a mode: a standard deviation of 100 on the scale of logits and scaled slopes is a mode at infinity."""
+
+LEAST_DRAWS = 20
+"""Draws of a chain below which an interrupted run leaves nothing: no check could say anything of them."""
 
 MOST_OPERANDS = 30
 """How many terms an interpreted addition may have: NumPy's limit of operands is 32."""
@@ -132,6 +136,12 @@ def sample_nuts(
     parameters ``along`` (their positions; all without), is the same for all: those that go together need neither small steps nor a
     long tuning. The posterior is the same, and so are the starting points. It helps where the posterior is nearly normal: leave
     group effects and their standard deviations out.
+
+    Ctrl-C ends sampling early. What there is by then comes back, and the statistics' attribute ``interrupted`` says how much it is.
+
+    Raises
+    ------
+    KeyboardInterrupt : Ctrl-C, and no chain has :data:`LEAST_DRAWS` draws yet.
     """
     size = len(density.start)
     axes = None if mode is None else _Axes.at(mode, np.arange(size) if along is None else along)
@@ -144,25 +154,42 @@ def sample_nuts(
         ["unconstrained"],
         make_initial_point_fn=lambda chain_seed: _started(density, axes, chain_seed),
     )
-    tree = nutpie.sample(
-        compiled,
-        draws=sampler.draws,
-        tune=sampler.tune,
-        chains=sampler.chains,
-        cores=sampler.cores,
-        seed=seed,
-        target_accept=sampler.target_accept,
-        progress_bar=sampler.progress,
-        save_warmup=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found chain dimension")  # of what is hardly begun when it is interrupted
+        tree = nutpie.sample(
+            compiled,
+            draws=sampler.draws,
+            tune=sampler.tune,
+            chains=sampler.chains,
+            cores=sampler.cores,
+            seed=seed,
+            target_accept=sampler.target_accept,
+            progress_bar=sampler.progress,
+            save_warmup=False,
+        )
     stats = tree["sample_stats"].to_dataset()
     wanted = ["depth", "maxdepth_reached", "diverging", "energy", "logp", "n_steps", "step_size", "mean_tree_accept"]
     kept = stats[[name for name in wanted if name in stats]].rename(
         {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth", "mean_tree_accept": "acceptance_rate"}
     )
     kept.attrs = {}
-    draws = tree["posterior"]["unconstrained"].to_numpy()
+    draws, kept = _what_there_is(tree["posterior"]["unconstrained"].to_numpy(), kept, sampler)
     return draws if axes is None else axes.back(draws), kept
+
+
+def _what_there_is(draws: np.ndarray, stats: xr.Dataset, sampler: Sampler) -> tuple[np.ndarray, xr.Dataset]:
+    """The draws as they are, or those of an interrupted run, which nutpie fills up with NaN, as chains of one length: the most it has."""
+    lengths = np.isfinite(draws).all(axis=-1).sum(axis=1)
+    if len(lengths) == sampler.chains and (lengths == sampler.draws).all():
+        return draws, stats
+    order = np.argsort(-lengths, kind="stable")
+    best = int(np.argmax(lengths[order] * np.arange(1, len(order) + 1)))
+    which, length = np.sort(order[: best + 1]), int(lengths[order[best]])
+    if length < LEAST_DRAWS:
+        raise KeyboardInterrupt
+    stats = stats.isel(chain=which, draw=slice(length)).assign_coords(chain=np.arange(len(which)))
+    stats.attrs["interrupted"] = f"{len(which)} of {sampler.chains} chains, with {length:,} of {sampler.draws:,} draws each"
+    return draws[which, :length], stats
 
 
 class _Axes(NamedTuple):

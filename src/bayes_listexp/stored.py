@@ -95,6 +95,11 @@ def fact(tree: xr.DataTree, name: str) -> Any:
     return json.loads(tree.attrs[name])
 
 
+def interrupted(tree: xr.DataTree) -> str:
+    """What sampling that was interrupted has left, in words ("2 of 4 chains, with 312 of 1,500 draws each"); "" if it came to its end."""
+    return str(tree["sample_stats"].attrs.get("interrupted", "")) if "sample_stats" in tree.children else ""
+
+
 def groups(plan: Blueprint, population: PopulationFrame | None) -> dict[str, xr.Dataset]:
     """The groups ``cells`` and ``report_tables``, and where there are such, ``rows``, ``incomplete``, ``persons`` and ``population``."""
     cells = _frame_dataset(plan.cells.frame, "cell")

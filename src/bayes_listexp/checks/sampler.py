@@ -26,7 +26,8 @@ def converged(tree: xr.DataTree) -> bool:
 def convergence(tree: xr.DataTree) -> list[Check]:
     """R-hat, effective sample sizes and divergences over all parameters (Vehtari et al. 2021)."""
     posterior = _varying(tree["posterior"].to_dataset())
-    r_hat = _extreme(az.rhat(posterior), "max")
+    alone = posterior.sizes["chain"] == 1
+    r_hat = np.nan if alone else _extreme(az.rhat(posterior), "max")
     bulk, tail = _extreme(az.ess(posterior, method="bulk"), "min"), _extreme(az.ess(posterior, method="tail"), "min")
     stats = tree["sample_stats"].to_dataset()
     divergences = int(stats["diverging"].sum())
@@ -35,8 +36,10 @@ def convergence(tree: xr.DataTree) -> list[Check]:
     earlier = stats.attrs.get("divergences_of_first_run", 0)
     repeated = f" A first run with larger steps, of which nothing was kept, had {earlier}." if earlier else ""
     return [
+        *_whole(tree),
         Check("R-hat", "Do the chains agree?", r_hat < R_HAT_LIMIT, r_hat, None,
-              f"The largest R-hat is {r_hat:.3f} (limit {R_HAT_LIMIT}).", advice=LONGER),
+              "There is one chain, and none to agree with." if alone else f"The largest R-hat is {r_hat:.3f} (limit {R_HAT_LIMIT}).",
+              advice="Sample four chains." if alone else LONGER),
         Check("effective sample size", "Are there enough independent draws?", min(bulk, tail) >= ESS_LIMIT, min(bulk, tail), None,
               f"The smallest effective sample size is {bulk:.0f} in the bulk and {tail:.0f} in the tails (limit {ESS_LIMIT}).",
               advice=LONGER),
@@ -44,6 +47,13 @@ def convergence(tree: xr.DataTree) -> list[Check]:
               f"{divergences} of {total} transitions diverged; {deepest} reached the largest tree depth.{repeated}",
               advice="Fit again with target_accept = 0.99; if some are left, narrower priors of group effects' sds, or centred effects."),
     ]
+
+
+def _whole(tree: xr.DataTree) -> list[Check]:
+    """That sampling was interrupted, if it was."""
+    left = stored.interrupted(tree)
+    return [Check("complete", "Did sampling come to its end?", False, None, None, f"Sampling was interrupted: there are {left}.",
+                  advice="Fit again: the same command does the whole run.")] if left else []
 
 
 def energy(tree: xr.DataTree) -> list[Check]:

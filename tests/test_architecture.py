@@ -56,6 +56,7 @@ ROOMS = [
     "margins",
     "bound_margins",
     "structures",
+    "grammar",
     "syntax",
     "formulas",
     "least_squares",

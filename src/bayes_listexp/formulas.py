@@ -16,7 +16,7 @@ from formulae.transforms import TRANSFORMS
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.structures import CORRELATED, EXCHANGEABLE
-from bayes_listexp.syntax import FUNCTIONS, Factor, by_factor, parse, term_name
+from bayes_listexp.syntax import FUNCTIONS, Factor, by_factor, parse, term_name, variables
 
 TAKEN = {"intercept", "slope", "shift", "shape", "dispersion", "overdispersion", "chain", "draw"}
 """Names of parameters and dims: a grouping factor of this name could not be told from them."""
@@ -107,7 +107,7 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     InputError : for formulas that cannot be read, constant columns, and columns that repeat one another.
     """
     parsed = parse(formula)
-    used = [c for c in frame.columns if c in parsed.var_names]
+    used = list(variables(formula, list(frame.columns)))
     like = _in_order(frame[used])
     whole = np.ceil(n).astype(int)  # fractions are people who may be in several cells: a transform must know each of these
     rows = like.loc[np.repeat(np.arange(len(like)), whole)].reset_index(drop=True) if _is_stateful(formula) else like
@@ -222,8 +222,12 @@ def _is_stateful(formula: str) -> bool:
 
 
 def _bind(terms: Sequence[Any], rows: pd.DataFrame) -> CommonEffectsMatrix:
-    with np.errstate(all="ignore"):  # what is not finite is refused, by the term's name
-        return DesignMatrices(Model(*terms), rows, Environment([FUNCTIONS])).common
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is refused, by the term's name
+            return DesignMatrices(Model(*terms), rows, Environment([FUNCTIONS])).common
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, np.linalg.LinAlgError) as error:
+        named = ", ".join(str(getattr(term, "name", term)) for term in terms)
+        raise InputError(f"formula terms {named}: one of them cannot be computed ({error}). Check its columns and arguments.") from error
 
 
 def _columns(common: CommonEffectsMatrix | None, rows: pd.DataFrame) -> np.ndarray:

@@ -67,6 +67,10 @@ standard deviation of the places), and the shape of correlations. For one term a
 ``trait_region_sd``, ``control_wave_rho``."""
 
 
+LONGEST = 200
+"""Characters of a prior."""
+
+
 def parse_prior(text: str) -> Prior:
     """Read "Normal(0, 1)".
 
@@ -76,12 +80,14 @@ def parse_prior(text: str) -> Prior:
     """
     known = ", ".join(ARGUMENTS)
     try:
+        if len(text) > LONGEST:
+            raise ValueError(f"more than {LONGEST} characters")
         call = ast.parse(text.strip(), mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.keywords:
             raise ValueError("not of the form Name(number, ...)")
         prior = Prior(call.func.id, tuple(float(ast.literal_eval(a)) for a in call.args))
-    except (SyntaxError, ValueError, TypeError) as error:
-        raise InputError(f"prior '{text}' cannot be read: {error}. Write it like 'Normal(0, 1)'; known are: {known}.") from error
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise InputError(f"prior '{text[:LONGEST]}' cannot be read: {error}. Write it like 'Normal(0, 1)'; known are: {known}.") from error
     if ARGUMENTS.get(prior.distribution) != len(prior.arguments):
         expected = ARGUMENTS.get(prior.distribution)
         raise InputError(f"prior '{text}': " + (f"unknown distribution; known are: {known}." if expected is None

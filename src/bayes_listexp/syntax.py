@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from formulae import model_description
-from formulae.parser import ParseError
 from formulae.resolver import ResolverError
-from formulae.scanner import ScanError, Scanner
 from formulae.terms import Intercept, Model
 from formulae.terms.call import Call
-from formulae.terms.call_resolver import LazyCall, LazyVariable
+from formulae.terms.call_resolver import CallResolverError, LazyCall, LazyVariable
 from formulae.terms.variable import Variable
 from formulae.transforms import TRANSFORMS
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.grammar import check_formula
 from bayes_listexp.structures import CORRELATED, EXCHANGEABLE, KINDS
 
 FUNCTIONS = {"log": np.log, "log1p": np.log1p, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs}
@@ -97,25 +96,16 @@ def parse(formula: str) -> Model:
     ------
     InputError : the formula cannot be read, or calls what is not allowed.
     """
+    check_formula(formula, ALLOWED, STRUCTURED)
     try:
-        tokens = Scanner(formula).scan()
-        calls = [
-            a.lexeme
-            for a, b in zip(tokens, tokens[1:], strict=False)
-            if a.kind == "IDENTIFIER" and b.kind == "LEFT_PAREN"
-        ]
         parsed = model_description(formula)
-    except (ScanError, ParseError, ResolverError, ValueError, TypeError, IndexError) as error:
+    except (ResolverError, CallResolverError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
         raise InputError(
             f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)'; names "
             "with spaces or signs go between backticks."
         ) from error
-    strange = [name for name in calls if name not in ALLOWED | STRUCTURED]
-    if strange:
-        raise InputError(
-            f"formula '{formula}': the function '{strange[0]}' is not allowed. Allowed are: "
-            f"{', '.join(sorted(ALLOWED))}; and after a '|', {', '.join(sorted(STRUCTURED))}."
-        )
+    except RecursionError as error:
+        raise InputError(f"formula '{formula[:60]}...' has too many signs. Write it shorter.") from error
     if parsed.response is not None:
         raise InputError(f"formula '{formula}': leave out the left-hand side and '~'; it is the trait or the count.")
     for component in [c for term in parsed.group_terms for c in term.factor.components]:

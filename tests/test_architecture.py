@@ -14,6 +14,7 @@ SOURCE = Path(bayes_listexp.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 ROOMS = [
     "errors",
+    "opening",
     "labelled",
     "priors",
     "columns",

@@ -9,6 +9,7 @@ from typing import Any
 _HOMES = {
     "InputError": "errors",
     "ListExperiment": "experiment",
+    "Limits": "opening",
     "read_survey": "read",
     "read_population": "read",
     "read_regions": "read",

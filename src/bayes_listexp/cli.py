@@ -344,6 +344,9 @@ def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _first_line(path: Path) -> str:
+    from bayes_listexp.opening import refuse_large
+
+    refuse_large(path)
     try:
         with path.open(encoding="utf-8-sig") as lines:
             return lines.readline()

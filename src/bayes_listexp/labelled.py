@@ -11,22 +11,28 @@ import pandas as pd
 import pyreadstat
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.opening import USUAL, Limits, refuse_many
 
 WHOLE_OR_NOT = ("integer", "floating", "mixed-integer-float", "empty")
 
 
-def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...]) -> pd.DataFrame:
+def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...], limits: Limits = USUAL) -> pd.DataFrame:
     """The frame of a ``.dta``, ``.sav`` or ``.zsav`` file, with the ``attrs`` of :mod:`bayes_listexp.read`.
 
     Columns in ``codes`` keep their numbers.
 
     Raises
     ------
-    InputError : the file is damaged or of another kind.
+    InputError : the file is damaged, of another kind, or has more values than the limit.
     """
-    raw, meta = _pyreadstat(path, encoding, user_missing=True)
+    told = _pyreadstat(path, encoding, user_missing=False, metadataonly=True)[1]
+    columns_told = max(told.number_columns or 0, 1)
+    refuse_many(path, told.number_rows or 0, columns_told, limits)
+    rows = int(limits.values // columns_told) + 1  # a file need not say how many rows it packs
+    raw, meta = _pyreadstat(path, encoding, user_missing=True, row_limit=rows)
+    refuse_many(path, len(raw), columns_told, limits)
     declared = bool(meta.missing_ranges or meta.missing_user_values)
-    clean = _pyreadstat(path, encoding, user_missing=False)[0] if declared else raw
+    clean = _pyreadstat(path, encoding, user_missing=False, row_limit=rows)[0] if declared else raw
     columns, labels, missing = {}, {}, {}
     for name in raw.columns:
         is_text = meta.readstat_variable_types[name] == "string"
@@ -46,11 +52,11 @@ def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...]) -> p
     return frame
 
 
-def _pyreadstat(path: Path, encoding: str | None, *, user_missing: bool) -> tuple[pd.DataFrame, Any]:
+def _pyreadstat(path: Path, encoding: str | None, *, user_missing: bool, **how: Any) -> tuple[pd.DataFrame, Any]:
     stata = path.suffix.lower() == ".dta"
     read = pyreadstat.read_dta if stata else pyreadstat.read_sav
     try:
-        return read(str(path), user_missing=user_missing, encoding=encoding, dates_as_pandas_datetime=True)
+        return read(str(path), user_missing=user_missing, encoding=encoding, dates_as_pandas_datetime=True, **how)
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, OverflowError, ValueError) as error:
         raise InputError(
             f"{path}: the {'Stata' if stata else 'SPSS'} file is damaged, or is none, or its text "

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
 import hashlib
 import io
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,17 +24,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 
 from bayes_listexp.columns import rows_where
 from bayes_listexp.errors import InputError
 from bayes_listexp.geography import polygons_of
 from bayes_listexp.labelled import read_labelled
+from bayes_listexp.opening import USUAL, Limits, refuse_large, refuse_many, unpacked
 
 MISSING_IN_CSV = ("", "NA", "NaN", ".")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-def read_survey(path: str | Path, *, encoding: str | None = None, codes: Sequence[str] = ()) -> pd.DataFrame:
+def read_survey(path: str | Path, *, encoding: str | None = None, codes: Sequence[str] = (), limits: Limits = USUAL) -> pd.DataFrame:
     """Read a survey file, one row per respondent; no row and no column is dropped.
 
     By suffix: ``.csv``, ``.csv.gz``, ``.parquet``, ``.dta`` (Stata), ``.sav`` and ``.zsav`` (SPSS).
@@ -55,15 +55,17 @@ def read_survey(path: str | Path, *, encoding: str | None = None, codes: Sequenc
     path : the file.
     encoding : of the text, where a csv file is not UTF-8, or a Stata or SPSS file does not declare it.
     codes : columns to keep as numbers although all their values have labels, such as the answer.
+    limits : how much is read at most, see :class:`bayes_listexp.Limits`; for larger data see also :func:`bayes_listexp.scan_survey`.
 
     Raises
     ------
-    InputError : the file is absent, of another kind, damaged, empty or not a proper table; it says where.
+    InputError : the file is absent, larger than the limits, an address of the web, of another kind, damaged, empty or not a proper
+        table; it says where.
     """
     path = Path(path)
     read = _reader(path)
-    content = _content(path)
-    frame = read(path, content, encoding, tuple(codes))
+    content = _content(path, limits)
+    frame = read(path, content, encoding, tuple(codes), limits)
     absent = [name for name in codes if name not in frame.columns]
     if absent:
         raise InputError(
@@ -80,7 +82,9 @@ def read_survey(path: str | Path, *, encoding: str | None = None, codes: Sequenc
     return frame
 
 
-def read_population(path: str | Path, *, count: str = "N", encoding: str | None = None) -> pd.DataFrame:
+def read_population(
+    path: str | Path, *, count: str = "N", encoding: str | None = None, limits: Limits = USUAL
+) -> pd.DataFrame:
     """Read a population frame: one row per cell of people, with its levels and their number, ``count``.
 
     The count comes back as the column ``N``; it need not be whole (raked frames are not).
@@ -90,7 +94,7 @@ def read_population(path: str | Path, *, count: str = "N", encoding: str | None 
     InputError : as :func:`read_survey`; or a count is no number of at least 0, all are 0, a level is missing,
         or a cell occurs twice. It names the rows, counted from 1 without the header.
     """
-    frame = read_survey(path, encoding=encoding)
+    frame = read_survey(path, encoding=encoding, limits=limits)
     if count not in frame.columns:
         raise InputError(
             f"{path}: there is no column '{count}' with the number of people; name it with count=. "
@@ -123,6 +127,8 @@ def read_regions(path: str | Path, *, key: str = "name") -> dict[str, Any]:
         geojson = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start + 1} is not UTF-8 text; GeoJSON always is. Save it as UTF-8.") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: lists within lists without end; a map has at most five. Export the map again.") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}). Export the map again.") from error
     try:
@@ -132,7 +138,7 @@ def read_regions(path: str | Path, *, key: str = "name") -> dict[str, Any]:
     return dict(geojson)
 
 
-Reader = Callable[[Path, bytes, str | None, tuple[str, ...]], pd.DataFrame]
+Reader = Callable[[Path, bytes, str | None, tuple[str, ...], Limits], pd.DataFrame]
 
 
 def _reader(path: Path) -> Reader:
@@ -145,8 +151,9 @@ def _reader(path: Path) -> Reader:
     )
 
 
-def _content(path: Path) -> bytes:
-    """The file's bytes; there must be some."""
+def _content(path: Path, limits: Limits = USUAL) -> bytes:
+    """The file's bytes; there must be some, and no more than the limit."""
+    refuse_large(path, limits)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -174,12 +181,12 @@ def _check_table(path: Path, frame: pd.DataFrame) -> None:
         )
 
 
-def _read_csv(path: Path, content: bytes, encoding: str | None, _codes: tuple[str, ...]) -> pd.DataFrame:
-    text = _text(path, content, encoding).rstrip("\r\n")
+def _read_csv(path: Path, content: bytes, encoding: str | None, _codes: tuple[str, ...], limits: Limits) -> pd.DataFrame:
+    text = _text(path, content, encoding, limits).rstrip("\r\n")
     if not text.strip():
         raise InputError(f"{path}: the file holds no text; export or copy it again.")
     separator = separator_of(path, text)
-    rows = _check_fields(path, text, separator)
+    rows = _check_fields(path, text, separator, limits)
     try:
         frame = pd.read_csv(
             io.StringIO(text),
@@ -197,12 +204,8 @@ def _read_csv(path: Path, content: bytes, encoding: str | None, _codes: tuple[st
     return frame
 
 
-def _text(path: Path, content: bytes, encoding: str | None) -> str:
-    if path.suffix.lower() == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: the compressed file is damaged ({error}); copy it again.") from error
+def _text(path: Path, content: bytes, encoding: str | None, limits: Limits) -> str:
+    content = unpacked(path, content, limits) if path.suffix.lower() == ".gz" else content
     try:
         text = content.decode(encoding or "utf-8-sig")
     except LookupError as error:
@@ -238,12 +241,13 @@ def separator_of(path: Path, text: str) -> str:
     return most[0]
 
 
-def _check_fields(path: Path, text: str, separator: str) -> int:
+def _check_fields(path: Path, text: str, separator: str, limits: Limits) -> int:
     """Every row must have as many fields as the header, whose names differ; returns the number of rows."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = 0
     try:
         header = next(reader)
+        refuse_many(path, text.count("\n"), len(header), limits)
         twice = [name for name in header if header.count(name) > 1]
         if twice:
             raise InputError(f"{path}: more than one column is called '{twice[0]}'; give each its own name.")
@@ -263,9 +267,13 @@ def _check_fields(path: Path, text: str, separator: str) -> int:
     return rows
 
 
-def _read_parquet(path: Path, content: bytes, _encoding: str | None, _codes: tuple[str, ...]) -> pd.DataFrame:
+def _read_parquet(path: Path, content: bytes, _encoding: str | None, _codes: tuple[str, ...], limits: Limits) -> pd.DataFrame:
     try:
+        told = pyarrow.parquet.read_metadata(io.BytesIO(content))  # a few bytes may stand for more rows than memory holds
+        refuse_many(path, told.num_rows, told.num_columns, limits)
         frame = pd.read_parquet(io.BytesIO(content))
+    except InputError:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -275,12 +283,12 @@ def _read_parquet(path: Path, content: bytes, _encoding: str | None, _codes: tup
     return frame.reset_index(drop=not index_has_names)
 
 
-def _read_labelled(path: Path, content: bytes, encoding: str | None, codes: tuple[str, ...]) -> pd.DataFrame:
+def _read_labelled(path: Path, content: bytes, encoding: str | None, codes: tuple[str, ...], limits: Limits) -> pd.DataFrame:
     if content.startswith(b"<stata_dta>") and not content.rstrip().endswith(b"</stata_dta>"):
         raise InputError(
             f"{path}: the Stata file is damaged: its end, with the labels, is cut off; copy it again."
         )
-    return read_labelled(path, encoding, codes)
+    return read_labelled(path, encoding, codes, limits)
 
 
 READERS: Mapping[str, Reader] = {

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.opening import refuse_irregular
 from bayes_listexp.read import MISSING_IN_CSV, separator_of
 from bayes_listexp.tabulation import Scan
 
@@ -39,6 +40,7 @@ def scan_survey(path: str | Path | Sequence[str | Path], *, numbers: Sequence[st
     """
     paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
     for one in paths:
+        refuse_irregular(one)
         if not one.name.lower().endswith(SUFFIXES):
             raise InputError(f"{one}: only {', '.join(SUFFIXES)} can be tabulated without loading. Read the file with read_survey.")
         if not one.is_file() or not one.stat().st_size:

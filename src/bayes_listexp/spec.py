@@ -17,6 +17,7 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.geography import RegionMap
 from bayes_listexp.lying import share_range
 from bayes_listexp.margins import Margin
+from bayes_listexp.opening import GIB, LONGEST_SPEC, Limits, limits_of, refuse_elsewhere, refuse_large
 from bayes_listexp.overview import main_effects
 from bayes_listexp.planning.control_items import frontier
 from bayes_listexp.published.table import PublishedSupport, PublishedTable, read_published
@@ -61,14 +62,17 @@ def read_spec(path: str | Path) -> Spec:
         names file and line.
     """
     path = Path(path)
+    refuse_large(path, Limits(gib=LONGEST_SPEC / GIB))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one, and so is a number of too many digits
         raise InputError(f"{path}: not a TOML file: {error}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: brackets within brackets without end, which no spec needs. Write it again.") from error
     kind = tables.get("kind", "survey")
     if not isinstance(kind, str) or kind not in KEYS:
         raise InputError(f"{path}, line {line_of(text, 'kind')}: kind = {kind!r}; there are: {', '.join(KEYS)}.")
@@ -131,7 +135,8 @@ def simulated_of(spec: Spec) -> Simulated:
     if "tabulated_rows" in study.source:
         raise InputError(f"{spec.path}: [data] file is so large that it is tabulated, and answers are drawn for rows of respondents. Draw "
                          "from a sample of its rows, or say tabulate = false.")
-    survey = read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()))
+    survey = read_survey(_path(spec, data["file"]), encoding=data.get("encoding"), codes=data.get("codes", ()),
+                         limits=limits_of(data.get("limits", {})))
     return answered_again(data, _drawn_by(spec), survey, study)
 
 
@@ -253,6 +258,7 @@ def resolve_path(spec: Spec, name: str) -> Path:
 
 
 def _path(spec: Spec, name: str) -> Path:
+    refuse_elsewhere(name)
     return bundled(name.removeprefix(BUNDLED)) if name.startswith(BUNDLED) else spec.path.parent / name
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from bayes_listexp.binning import binned
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
+from bayes_listexp.opening import limits_of
 from bayes_listexp.read import read_survey
 from bayes_listexp.recoding import recode
 from bayes_listexp.scanning import SUFFIXES, scan_survey
@@ -27,6 +28,7 @@ def survey_of_file(path: Path, data: Mapping[str, Any], instruments: Sequence[In
     ------
     InputError : the file cannot be read; or it is to be tabulated and has another format or needs a row per respondent.
     """
+    limits = limits_of(data.get("limits", {}))
     able = path.name.lower().endswith(SUFFIXES) and "ids" not in data and "counts" not in data
     wanted = data.get("tabulate", able and path.is_file() and path.stat().st_size >= LARGE)
     if wanted and not able:
@@ -39,7 +41,7 @@ def survey_of_file(path: Path, data: Mapping[str, Any], instruments: Sequence[In
     if wanted:
         survey: Any = scan_survey(path, numbers=[*summed, *bins], encoding=data.get("encoding"))
     else:
-        survey = read_survey(path, encoding=data.get("encoding"), codes=data.get("codes", ()))
+        survey = read_survey(path, encoding=data.get("encoding"), codes=data.get("codes", ()), limits=limits)
     for column, groups in bins.items():
         survey = binned(survey, column, bins=groups)
     if "recode" not in data:

@@ -14,6 +14,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.instruments import KINDS, made, settled
+from bayes_listexp.opening import limits_of
 from bayes_listexp.planning.plan_settings import PLAN_KEYS
 from bayes_listexp.spec_dates import dates_of, events_of, printed_of
 from bayes_listexp.spec_lines import fault, line_of
@@ -64,6 +65,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "encoding": (str,),
             "tabulate": (bool,),
             "bins": (dict,),
+            "limits": (dict,),
             "sensitive_item": (str,),
         },
         "model": {
@@ -271,6 +273,10 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
             f"{where}{line_of(text, unused[0], 'data')}: [data] '{unused[0]}' is for respondents; a table of 'counts' "
             "has none. Leave it out."
         )
+    try:
+        limits_of(data.get("limits", {}))
+    except InputError as error:
+        raise InputError(f"{where}{line_of(text, 'limits', 'data')}: [data.limits] {error}") from error
     if data.get("missing", MISSING[0]) not in MISSING:
         raise InputError(f"{where}{line_of(text, 'missing', 'data')}: [data] missing = {data['missing']!r}: say one of "
                          f"{', '.join(MISSING)}.")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.opening import Limits, limits_of
 from bayes_listexp.population import COUNT, PopulationFrame, frame_from_survey, frames_by_wave
 from bayes_listexp.raking import rake
 from bayes_listexp.read import read_population, read_survey
@@ -81,21 +82,22 @@ def population_of(
         return None
     way = next(key for key in WAYS if key in given)
     try:
-        return _made(given, way, tables["data"].get("wave", ""), locate)
+        return _made(given, way, tables["data"].get("wave", ""), locate, limits_of(tables["data"].get("limits", {})))
     except InputError as error:
         raise _fault(path, text, way, "population", str(error)) from error
 
 
 def predictors_of(tables: Mapping[str, Any], locate: Locate) -> dict[str, pd.DataFrame]:
     """The predictors of levels, ``[data.predictors]``: a table for each column."""
-    return {key: read_survey(locate(name)) for key, name in tables["data"].get("predictors", {}).items()}
+    limits = limits_of(tables["data"].get("limits", {}))
+    return {key: read_survey(locate(name), limits=limits) for key, name in tables["data"].get("predictors", {}).items()}
 
 
-def _made(given: Mapping[str, Any], way: str, wave: str, locate: Locate) -> PopulationFrame:
+def _made(given: Mapping[str, Any], way: str, wave: str, locate: Locate, limits: Limits) -> PopulationFrame:
     recodes, used = given.get("recode", {}), set[str]()
 
     def cells(name: str, count: str = COUNT) -> pd.DataFrame:
-        frame = read_population(locate(name), count=count)
+        frame = read_population(locate(name), count=count, limits=limits)
         used.update(set(recodes) & set(frame.columns))
         return _recoded(frame, recodes)
 
@@ -107,7 +109,7 @@ def _made(given: Mapping[str, Any], way: str, wave: str, locate: Locate) -> Popu
         frame = rake(seed, [cells(m["file"], m.get("count", COUNT)) for m in given["margins"]], **settings)
         frame = dataclasses.replace(frame, n=given.get("n"))
     elif way == "survey":
-        survey = read_survey(locate(given["survey"]), encoding=given.get("encoding"))
+        survey = read_survey(locate(given["survey"]), encoding=given.get("encoding"), limits=limits)
         used.update(set(recodes) & set(survey.columns))
         survey = recode(survey, {key: groups for key, groups in recodes.items() if key in survey.columns})
         frame = frame_from_survey(survey, given["columns"], weights=given.get("weights"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.opening import refuse_large
 
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*(%?)")
 
@@ -66,6 +67,7 @@ def parse_share(text: str, where: str) -> Printed:
 
 def read_text(path: str | Path) -> tuple[str, str]:
     """The file's text and the sha256 of its bytes."""
+    refuse_large(Path(path))
     try:
         content = Path(path).read_bytes()
     except OSError as error:

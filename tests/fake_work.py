@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bayes_listexp.errors import InputError
-from bayes_listexp.many_runs import THREADS
+from bayes_listexp.many_runs import THREADS, in_processes
 
 
 def drawn(seed):
@@ -41,3 +41,28 @@ def limits(_):
 
 def greedy(gib):
     return len(bytearray(int(gib * 2**30)))
+
+
+def waiting(marks):
+    """Leave this process's number, then wait to be interrupted; say so if it was."""
+    own = Path(marks) / str(os.getpid())
+    own.touch()
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        own.with_suffix(".interrupted").touch()
+        raise
+
+
+def wait_in_processes(marks):
+    """What the main process of two such tasks does."""
+    list(in_processes(waiting, [marks, marks], workers=2))
+
+
+def hold(folder):
+    """Hold a folder until it is killed, with something unfinished in it."""
+    from bayes_listexp.folders import NEW, alone_in
+
+    with alone_in(Path(folder)):
+        (Path(folder) / f"{NEW}fit.nc").touch()
+        time.sleep(60)

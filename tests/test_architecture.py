@@ -145,6 +145,8 @@ ROOMS = [
     "reanalysis",
     "planning_report",
     "plan_options",
+    "folders",
+    "kept_fits",
     "batch",
     "many_runs",
     "fit_command",

@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 
 from bayes_listexp import KnownItem, KnownPrevalence
-from bayes_listexp.batch import _key, load_tree, run_spec
+from bayes_listexp.batch import run_spec
 from bayes_listexp.cli import main
 from bayes_listexp.design_based import difference_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import misreporting, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.folders import load_tree
 from bayes_listexp.instruments.direct import DirectQuestion
+from bayes_listexp.kept_fits import key_of
 from bayes_listexp.simulated_direct import list_and_direct
 from bayes_listexp.spec import fit_arguments, read_spec, study_of
 from bayes_listexp.spec_lines import line_of
@@ -234,7 +236,7 @@ def test_lines_of_tables_written_in_any_way():
 def test_a_run_depends_on_margins_and_instruments(folder):
     def key(*changes):
         read = read_spec(spec(folder, *changes))
-        return _key(study_of(read)[0].sha256, fit_arguments(read))
+        return key_of(study_of(read)[0].sha256, fit_arguments(read))
 
     keys = [key(), key(("yes = 30", "yes = 31")), key(("discount = 0.5\n", "")), key(('lie = "1 + region"', 'lie = "1"')),
             key(('"1 + region"\ncounts', '"1 + region"\ninstruments = { direct = { lies = "two_sided" } }\ncounts'))]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bayes_listexp import batch
-from bayes_listexp.batch import Run, load_tree, run_spec
+from bayes_listexp.batch import Run, run_spec
 from bayes_listexp.errors import InputError
 from bayes_listexp.fit_command import _collect
+from bayes_listexp.folders import load_tree
 from bayes_listexp.many_runs import (
     THREADS,
     Job,

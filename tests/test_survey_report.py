@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from bayes_listexp import batch, figures, survey_robustness
-from bayes_listexp.batch import load_tree, run_spec
+from bayes_listexp.batch import run_spec
 from bayes_listexp.checks import converged
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import change, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.fitting import fit
+from bayes_listexp.folders import load_tree
 from bayes_listexp.report import render_report, tables_of
 from bayes_listexp.sensitivity import contraction
 from bayes_listexp.spec import read_spec

@@ -1,12 +1,8 @@
-"""Running specs: one folder per run, written under a temporary name and renamed; an unchanged run is recognised."""
+"""Running specs: one folder per run, in which nothing is half-written; an unchanged run is recognised."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +20,8 @@ from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures import Printed, to_png
 from bayes_listexp.fitting import fit
+from bayes_listexp.folders import alone_in, load_tree, parts_of, write_bytes, write_text
+from bayes_listexp.kept_fits import Fits, Say, forget, key_of
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.markdown_tables import to_markdown
 from bayes_listexp.published.answers import Claim, read_claims, read_shares
@@ -52,25 +50,23 @@ from bayes_listexp.spec import (
 )
 from bayes_listexp.spec_dates import dates_of, events_of, printed_of
 from bayes_listexp.spec_lines import line_of
-from bayes_listexp.stored import PACKAGES, fact
+from bayes_listexp.stored import fact, interrupted
 from bayes_listexp.survey_report import survey_report
 from bayes_listexp.survey_results import Survey, headline
 from bayes_listexp.tables import Table, to_csv, to_latex
 from bayes_listexp.word_tables import to_docx
 
-Say = Callable[[str], None]
 WRITTEN: dict[str, Callable[[Table], str]] = {"csv": to_csv, "tex": to_latex, "md": to_markdown}
 """How tables are written beside a page, by the ending of the file; Word documents are bytes and come on top."""
 
-OF_A_FIT = ("summary.json", "report.html", "tables", "figures")
-"""What a run says of its fits."""
-
-
 class Run(NamedTuple):
-    """A finished run: its folder, and whether its fit converged."""
+    """A finished run: its folder, whether its fit converged, and what else should be known of it: stored fits that were of no use, and
+    sampling that was interrupted.
+    """
 
     folder: Path
     converged: bool
+    notes: tuple[str, ...] = ()
 
 
 def run_spec(
@@ -79,25 +75,38 @@ def run_spec(
     """Fit a spec and write its folder ``out/<name of the spec>``: fit.nc, summary.json, tables, figures, report, spec.
 
     A run whose spec, data and versions are unchanged is not sampled again. Each fit is stored as soon as it is made, so that nothing
-    that comes after it can lose it. Nothing is left half-written: the other files go to a temporary folder beside the target, which
-    takes its place at the end.
+    that comes after it can lose it. Nothing is left half-written: the other files are made in a folder of their own, and moved at the end.
+    A fit that was interrupted is stored as it is, marked, no other is begun after it, and the next run makes it again; one that is
+    damaged is set aside, and made again.
+
+    Raises
+    ------
+    InputError : the folder cannot be written to, or another process works in it; and whatever is wrong with spec and data.
+    OSError : the disk is full.
+    KeyboardInterrupt : Ctrl-C, but where it comes while the last fit is sampled: its report is still made.
     """
     target = out / spec.path.stem
+    notes: list[str] = []
     make = _survey if spec.kind == "survey" else _published
-    made = make(spec, target, progress, say)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        folder = Path(scratch) / "run"
-        folder.mkdir()
-        for name, tree in made.trees.items():
-            tree.to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
-        (folder / "spec.toml").write_text(spec.text, encoding="utf-8")
-        (folder / "summary.json").write_text(json.dumps(made.summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        if report:
-            page = made.page()
-            write_page(page, folder, "report.html", [*made.tables, *tables_of(page)])
-        _replace(folder, target)
-    return Run(target, bool(made.summary["converged"]))
+    with alone_in(target):
+        made = make(spec, Fits(target, say, notes.append), progress)
+        with parts_of(target) as folder:
+            write_text(folder / "spec.toml", spec.text)
+            write_text(folder / "summary.json", json.dumps(made.summary, indent=1, ensure_ascii=False) + "\n")
+            if report:
+                page = made.page()
+                write_page(page, folder, "report.html", [*made.tables, *tables_of(page)])
+            elif not _unchanged(target / "spec.toml", spec.text):
+                forget(target)
+        if not any(map(interrupted, made.trees.values())):
+            for old in target.glob("alternative_*.nc"):
+                if old.stem not in made.trees:
+                    old.unlink()
+    return Run(target, bool(made.summary["converged"]), tuple(notes))
+
+
+def _unchanged(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 def write_simulation(spec: Spec, out: Path) -> list[Path]:
@@ -111,9 +120,7 @@ def write_simulation(spec: Spec, out: Path) -> list[Path]:
         raise InputError(f"--out {out}: the spec that is written would take the place of {spec.path}. Name another folder.")
     files = simulated_files(spec, out)
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    return [out / name for name in files]
+    return [write_text(out / name, text) for name, text in files.items()]
 
 
 def write_gallery(out: Path, *, say: Say = lambda text: None, **asked: Any) -> Gallery:
@@ -124,38 +131,16 @@ def write_gallery(out: Path, *, say: Say = lambda text: None, **asked: Any) -> G
     """
     def stored_in(study: str) -> Stored:
         def fitted(name: str, digest: str, arguments: Mapping[str, Any], make: Make) -> xr.DataTree:
-            folder = out / study
-            return _fitted(name, folder, _key(digest, arguments), make, say, name)
+            return Fits(out / study, say, say).whole(name, key_of(digest, arguments), make, name)
 
         return fitted
 
-    made = gallery(**asked, fitted=stored_in, say=say)
-    for study, page in made.pages.items():
-        write_page(page, out / study, "index.html", made.tables[study])
-    write_page(made.index, out, "index.html", [made.studies])
+    with alone_in(out):
+        made = gallery(**asked, fitted=stored_in, say=say)
+        for study, page in made.pages.items():
+            write_page(page, out / study, "index.html", made.tables[study])
+        write_page(made.index, out, "index.html", [made.studies])
     return made
-
-
-def _store(tree: xr.DataTree, path: Path) -> None:
-    """Write a fit under a temporary name first, so that a killed run leaves nothing half-written."""
-    unfinished = path.with_name(f".{path.name}")
-    tree.to_netcdf(unfinished, engine="h5netcdf")
-    os.replace(unfinished, path)
-
-
-def load_tree(path: Path) -> xr.DataTree:
-    """A stored fit: a ``fit.nc`` or the folder of a run.
-
-    Raises
-    ------
-    InputError : there is no readable fit.
-    """
-    file = path / "fit.nc" if path.is_dir() else path
-    try:
-        with xr.open_datatree(file, engine="h5netcdf") as tree:
-            return tree.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{file}: not a readable fit ({error}). Run `bayes-listexp fit` again.") from error
 
 
 class Made(NamedTuple):
@@ -167,7 +152,7 @@ class Made(NamedTuple):
     summary: dict[str, Any]
 
 
-def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
+def _survey(spec: Spec, fits: Fits, progress: bool) -> Made:
     study, simulated = study_of(spec)
     regions = map_of(spec, study)  # before anything is fitted, so that a fault in it costs no waiting
     alone = estimate_arguments(spec, study)
@@ -175,14 +160,14 @@ def _survey(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
     data = study.sha256
-    trees = {"fit": _fitted("fit", target, _key(data, arguments), partial(fit, study, **arguments), say)}
-    alternatives = {}
+    trees = {"fit": fits.of("fit", key_of(data, arguments), partial(fit, study, **arguments))}
+    alternatives: dict[str, xr.DataTree] = {}
     for i, alternative in enumerate(settings.get("alternatives", [])):
+        if any(map(interrupted, trees.values())):
+            break
         changed = {**arguments, **{k: v for k, v in alternative.items() if k != "name"}}
         name = f"alternative_{i + 1}"
-        trees[name] = _fitted(
-            name, target, _key(data, changed), partial(fit, study, **changed), say, str(alternative["name"])
-        )
+        trees[name] = fits.of(name, key_of(data, changed), partial(fit, study, **changed), str(alternative["name"]))
         alternatives[str(alternative["name"])] = trees[name]
     survey = Survey(
         study,
@@ -217,7 +202,7 @@ def _estimates(tree: xr.DataTree, instrument: str) -> list[dict[str, Any]]:
     return [{"estimate": name, **summarise(draws).iloc[0].to_dict()} for name, draws in found.items()]
 
 
-def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
+def _published(spec: Spec, fits: Fits, progress: bool) -> Made:
     table, later = published_of(spec)
     data, sample = spec.table("data"), spec.table("sample")
     seed = sample.pop("seed", 1)
@@ -226,7 +211,7 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
     findings = audit(table, claims=_claims(spec, data))
     trees = {}
     for name, part, use in (("total", total_only(table), None), ("fit", table, data.get("use"))):
-        key = _key(
+        key = key_of(
             table.sha256,
             {
                 "rows": len(part.rows),
@@ -239,14 +224,8 @@ def _published(spec: Spec, target: Path, progress: bool, say: Say) -> Made:
                 "N": table.N,
             },
         )
-        trees[name] = _fitted(
-            name,
-            target,
-            key,
-            partial(fit_published, part, use=use, later=later, known_items=known, seed=seed, sampler=sampler),
-            say,
-            "the total row" if name == "total" else "all rows",
-        )
+        make = partial(fit_published, part, use=use, later=later, known_items=known, seed=seed, sampler=sampler)
+        trees[name] = fits.whole(name, key, make, "the total row") if name == "total" else fits.of(name, key, make, "all rows")
     others = [
         (name.removeprefix(BUNDLED), audit_shares(read_shares(resolve_path(spec, name))))
         for name in data.get("shares", [])
@@ -306,56 +285,21 @@ def _course(spec: Spec, study: ListExperiment) -> dict[str, Any]:
     return {key: float(settings[key]) for key in ("delta", "rope") if key in settings} | {"events": events, "printed": printed}
 
 
-def _fitted(
-    name: str, target: Path, key: str, make: Callable[[], xr.DataTree], say: Say, label: str = ""
-) -> xr.DataTree:
-    """The stored fit of this key if there is one, else a new one that carries the key and is stored at once.
-
-    What is made from it later, or fitted after it, can fail without its being lost. What was said of the fit that it replaces goes.
-    """
-    stored = target / f"{name}.nc"
-    if stored.exists():
-        tree = load_tree(stored)
-        if tree.attrs.get("batch_key") == key:
-            say(f"{target.name}: {label or 'fit'} unchanged, taken from {stored}")
-            return tree
-    say(f"{target.name}: fitting{' ' + label if label else ''} ...")
-    tree = make()
-    tree.attrs["batch_key"] = key
-    target.mkdir(parents=True, exist_ok=True)
-    for name_of_old in OF_A_FIT:
-        old = target / name_of_old
-        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-    _store(tree, stored)
-    return tree
-
-
-def _key(data: str, arguments: Mapping[str, Any]) -> str:
-    """Hash of the data, the arguments and the versions that a result depends on; progress and cores are not among them."""
-    from importlib.metadata import version
-
-    kept = {k: v for k, v in arguments.items() if k != "sample"}
-    kept["sample"] = {k: v for k, v in dict(arguments.get("sample") or {}).items() if k not in ("progress", "cores")}
-    versions = {package: version(package) for package in PACKAGES}
-    return hashlib.sha256(json.dumps([data, kept, versions], sort_keys=True, default=str).encode()).hexdigest()
-
-
 def write_page(page: Report, folder: Path, name: str, tables: Iterable[Table]) -> Path:
     """Write a page as ``folder/name``, its tables (CSV, LaTeX, Markdown, Word) and figures beside it in folders; its path."""
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(render_report(page), encoding="utf-8")
     for table in tables:
         stem = folder / "tables" / table.name
         for ending, write in WRITTEN.items():
-            Path(f"{stem}.{ending}").write_text(write(table), encoding="utf-8")
-        Path(f"{stem}.docx").write_bytes(to_docx(table))
+            write_text(Path(f"{stem}.{ending}"), write(table))
+        write_bytes(Path(f"{stem}.docx"), to_docx(table))
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, reporting.Figure):
-            (folder / "figures" / f"{block.name}.svg").write_text(block.svg, encoding="utf-8")
+            write_text(folder / "figures" / f"{block.name}.svg", block.svg)
             if block.drawn is not None:
-                (folder / "figures" / f"{block.name}.png").write_bytes(to_png(block.drawn, synthetic=block.synthetic))
-    return folder / name
+                write_bytes(folder / "figures" / f"{block.name}.png", to_png(block.drawn, synthetic=block.synthetic))
+    return write_text(folder / name, render_report(page))
 
 
 def write_plan(out: Path, page: Report, choice: pd.DataFrame | None = None) -> None:
@@ -363,16 +307,12 @@ def write_plan(out: Path, page: Report, choice: pd.DataFrame | None = None) -> N
 
     ``choice`` of control items is written whole, while the page has its best rows.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / "plan"
-        folder.mkdir()
+    with alone_in(out), parts_of(out) as folder:
         write_page(page, folder, "plan.html", tables_of(page))
         if choice is not None:
-            (folder / "tables" / "control-items.csv").write_text(to_csv(Table("control-items", choice, "")), encoding="utf-8")
+            write_text(folder / "tables" / "control-items.csv", to_csv(Table("control-items", choice, "")))
         texts = [block for section in page.sections for block in section.blocks if isinstance(block, reporting.Code)]
-        (folder / "paragraph.txt").write_text(texts[0].text + "\n", encoding="utf-8")
-        _replace(folder, out)
+        write_text(folder / "paragraph.txt", texts[0].text + "\n")
 
 
 def write_comparison(
@@ -402,17 +342,23 @@ def write_comparison(
     specs = {path: read_spec(path) for path in sources if path.suffix == ".toml"}  # faults show before anything is fitted
     if other := [path for path, spec in specs.items() if spec.kind != "survey"]:
         raise InputError(f"{other[0]} is no spec of a survey, so it cannot be compared.")
-    folders = {path: run_spec(spec, runs, report=False, progress=progress, say=say).folder for path, spec in specs.items()}
+    folders = {path: _whole_run(spec, runs, progress, say) for path, spec in specs.items()}
     trees = {name: load_tree(folders.get(path, path)) for name, path in zip(called, sources, strict=True)}
     command = ["bayes-listexp compare", *(path.name for path in sources)]
     page = comparison_report(trees, by=by, command=" ".join(command))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / "comparison"
-        folder.mkdir()
+    with alone_in(out), parts_of(out) as folder:
         write_page(page, folder, "comparison.html", tables_of(page))
-        _replace(folder, out)
     return out / "comparison.html"
+
+
+def _whole_run(spec: Spec, runs: Path, progress: bool, say: Say) -> Path:
+    """The folder of the run of a spec, if it was not interrupted."""
+    run = run_spec(spec, runs, report=False, progress=progress, say=say)
+    for note in run.notes:
+        say(note)
+    if interrupted(load_tree(run.folder)):
+        raise KeyboardInterrupt
+    return run.folder
 
 
 def _name_of_run(path: Path) -> str:
@@ -420,17 +366,6 @@ def _name_of_run(path: Path) -> str:
     if path.suffix != ".nc":
         return path.stem if path.suffix == ".toml" else path.resolve().name
     return path.resolve().parent.name if path.name == "fit.nc" else f"{path.resolve().parent.name} {path.stem}"
-
-
-def _replace(folder: Path, target: Path) -> None:
-    """Put a finished folder in the place of the old one."""
-    if target.exists():
-        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-        os.rename(target, old / "run")
-        os.rename(folder, target)
-        shutil.rmtree(old)
-    else:
-        os.rename(folder, target)
 
 
 def _command(spec: Spec) -> str:

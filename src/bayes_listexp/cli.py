@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from bayes_listexp.planning.plan_tables import Plan
     from bayes_listexp.tables import Table
 
-FINE, FAILED, BAD_INPUT = 0, 1, 2
+FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext")
+app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext",
+          suppress_keyboard_interrupt=False)
 app.command(gallery)
 app.command(fit)
 app.command(report)
@@ -181,6 +182,7 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
     :param covariates: Formula of the adjusted difference and of the linear regression, in place of the spec's.
     :param by: Columns to show groups of, in place of the spec's.
     """
+    from bayes_listexp.folders import write_text
     from bayes_listexp.overview import estimates_without_model
     from bayes_listexp.quick_overview import quick_estimates
     from bayes_listexp.quick_tables import tables_of_quick
@@ -201,7 +203,7 @@ def estimate(spec: Path, *, out: Path | None = None, covariates: str | None = No
         _print_table(table)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            (out / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+            write_text(out / f"{table.name}.csv", to_csv(table))
     return FINE
 
 
@@ -268,9 +270,9 @@ def show(run: Path) -> int:
     """
     import arviz as az
 
-    from bayes_listexp.batch import load_tree
     from bayes_listexp.checks import convergence, fit_checks
     from bayes_listexp.checks.page import page_of
+    from bayes_listexp.folders import load_tree
 
     tree = load_tree(run)
     if "specification" in tree.attrs:
@@ -369,7 +371,7 @@ def _print_table(table: Table) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exit codes: 0 fine, 1 the work failed, 2 bad usage or bad input."""
+    """Run the command line; exit codes: 0 fine, 1 the work failed, 2 bad usage or bad input, 130 interrupted by Ctrl-C."""
     try:
         code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
@@ -380,4 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, MemoryError, RuntimeError) as error:
         print(f"bayes-listexp: failed: {error}", file=sys.stderr)
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("bayes-listexp: interrupted. What was finished is kept.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     sys.exit(code or FINE)

@@ -85,15 +85,19 @@ def _collect(specs: Sequence[Spec], outcomes: Iterable[Outcome], report: bool, s
     """Say of each run as it ends what became of it, and at the end which failed and why."""
     from bayes_listexp.many_runs import time_left
 
-    failed, fine, begun = [], True, _now()
-    for done, outcome in enumerate(outcomes, start=1):
-        spec = specs[outcome.position]
-        if outcome.error is None:
-            fine &= _said(spec, outcome.result, report)
-        else:
-            failed.append((spec.path, _reason(outcome.error)))
-        left = time_left(_now() - begun, done, len(specs))
-        say(f"[{done}/{len(specs)}] {spec.path.stem}: {'failed' if outcome.error else 'done'} in {outcome.seconds:.0f} s{left}")
+    failed, fine, done, begun = [], True, 0, _now()
+    try:
+        for done, outcome in enumerate(outcomes, start=1):
+            spec = specs[outcome.position]
+            if outcome.error is None:
+                fine &= _said(spec, outcome.result, report)
+            else:
+                failed.append((spec.path, _reason(outcome.error)))
+            left = time_left(_now() - begun, done, len(specs))
+            say(f"[{done}/{len(specs)}] {spec.path.stem}: {'failed' if outcome.error else 'done'} in {outcome.seconds:.0f} s{left}")
+    except KeyboardInterrupt:
+        print(f"Interrupted: {done - len(failed)} of {len(specs)} runs are done; the same command does the rest.", file=sys.stderr)
+        raise
     if failed:
         wide = max(len(str(path)) for path, _ in failed)
         print(f"{len(failed)} of {len(specs)} runs failed; the same command does only these again:", file=sys.stderr)
@@ -103,7 +107,9 @@ def _collect(specs: Sequence[Spec], outcomes: Iterable[Outcome], report: bool, s
 
 
 def _said(spec: Spec, run: Run, report: bool) -> bool:
-    """Print where a run lies, and whether its fit converged."""
+    """Print where a run lies, whether its fit converged, and what else is noted of it."""
+    for note in run.notes:
+        print(note, file=sys.stderr)
     if not run.converged:
         print(f"{spec.path}: the fit did not converge; see {run.folder}", file=sys.stderr)
     print(run.folder / "report.html" if report else run.folder / "fit.nc", flush=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,7 +79,8 @@ def in_processes[Item](
     """The outcomes of ``task`` on each item, as they are done, from ``workers`` new processes of this machine.
 
     Each process has ``threads`` threads for linear algebra and numba, and with ``memory`` may have at most so many GiB of data of
-    its own. An item whose process dies is begun once more in a new process; the other items are not touched by it.
+    its own. An item whose process dies is begun once more in a new process; the other items are not touched by it. The processes end
+    with this one, even if it is killed; at Ctrl-C they end what they can keep.
 
     Raises
     ------
@@ -86,10 +90,10 @@ def in_processes[Item](
         raise InputError("--memory: only Linux limits the data of a process. Leave it out, and use fewer --jobs.")
 
     def fresh() -> Executor:
-        return stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), initializer=_limit, initargs=(memory,)))
+        return stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(memory,)))
 
     with ExitStack() as stack, _environment(threads):
-        yield from _outcomes(task, items, [fresh() for _ in range(min(workers, len(items)))], fresh)
+        yield from _outcomes(partial(_interruptible, task), items, [fresh() for _ in range(min(workers, len(items)))], fresh)
 
 
 def on_cluster[Item](task: Callable[[Item], Any], items: Sequence[Item], address: str) -> Iterator[Outcome]:
@@ -164,9 +168,29 @@ def _environment(threads: int) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _limit(memory: float | None) -> None:
-    """Limit this process's own data to so many GiB; what goes beyond is a MemoryError, or the end of this process alone."""
+def _begin(memory: float | None) -> None:
+    """What a new process does first: end with its parent, leave Ctrl-C to it while there is no work, and limit its own data to so many
+    GiB; what goes beyond is a MemoryError, or the end of this process alone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if memory is not None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory * GIB), int(memory * GIB)))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended: it would wait for work for ever, or write where the parent's successor writes."""
+    if (parent := parent_process()) is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _interruptible[Item](task: Callable[[Item], Any], item: Item) -> Any:
+    """A task that Ctrl-C reaches."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return task(item)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

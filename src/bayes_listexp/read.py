@@ -267,7 +267,19 @@ def _check_fields(path: Path, text: str, separator: str, limits: Limits) -> int:
     return rows
 
 
+def refuse_cut_off(path: Path, begins: bytes, ends: bytes) -> None:
+    """Refuse a parquet file, by its first and last bytes, of which only the beginning is there: parquet begins and ends alike.
+
+    Raises
+    ------
+    InputError : with the file's name.
+    """
+    if begins.startswith(b"PAR1") and not ends.endswith(b"PAR1"):
+        raise InputError(f"{path}: the end of the parquet file is missing, as after an interrupted download or copy. Get it again.")
+
+
 def _read_parquet(path: Path, content: bytes, _encoding: str | None, _codes: tuple[str, ...], limits: Limits) -> pd.DataFrame:
+    refuse_cut_off(path, content[:4], content[-4:])
     try:
         told = pyarrow.parquet.read_metadata(io.BytesIO(content))  # a few bytes may stand for more rows than memory holds
         refuse_many(path, told.num_rows, told.num_columns, limits)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import zlib
 from collections.abc import Sequence
 from csv import reader
 from functools import partial
@@ -16,7 +18,7 @@ import pyarrow.dataset
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.opening import refuse_irregular
-from bayes_listexp.read import MISSING_IN_CSV, separator_of
+from bayes_listexp.read import MISSING_IN_CSV, refuse_cut_off, separator_of
 from bayes_listexp.tabulation import Scan
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -45,6 +47,8 @@ def scan_survey(path: str | Path | Sequence[str | Path], *, numbers: Sequence[st
             raise InputError(f"{one}: only {', '.join(SUFFIXES)} can be tabulated without loading. Read the file with read_survey.")
         if not one.is_file() or not one.stat().st_size:
             raise InputError(f"{one}: there is no such file, or it is empty. Check name and folder.")
+        if one.suffix.lower() == ".parquet":
+            refuse_cut_off(one, *_ends(one))
     if not paths:
         raise InputError("scan_survey: no file is named.")
     name = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
@@ -53,8 +57,8 @@ def scan_survey(path: str | Path | Sequence[str | Path], *, numbers: Sequence[st
         if paths[0].suffix.lower() == ".parquet":
             return _parquet(paths, source)
         return _csv(paths, source, numbers, encoding)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{paths[0]}: the file is damaged, or is no {paths[0].suffix} file ({_reason(error)}).") from error
+    except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"{paths[0]}: the file is damaged, or is no {paths[0].suffix} file ({_reason(error)}). Get it again.") from error
 
 
 def _parquet(paths: Sequence[Path], source: dict[str, Any]) -> Scan:
@@ -89,9 +93,17 @@ def _csv(paths: Sequence[Path], source: dict[str, Any], numbers: Sequence[str], 
     return Scan(dataset, texts, partial(_understood, texts=texts), source)
 
 
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    """The first and the last four bytes of a file."""
+    with path.open("rb") as file:
+        begins = file.read(4)
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        return begins, file.read()
+
+
 def _reason(error: Exception) -> str:
     """What Arrow says of a file, but for its name and for where in Arrow it happened."""
-    return str(error).splitlines()[0].rpartition("': ")[2].partition(". Detail")[0]
+    return str(error).splitlines()[0].rpartition("': ")[2].partition(". Detail")[0].rstrip(".")
 
 
 def _first_line(path: Path, encoding: str | None) -> str:

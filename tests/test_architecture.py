@@ -83,6 +83,8 @@ ROOMS = [
     "panel",
     "group_effects",
     "model",
+    "coordinates",
+    "machine_code",
     "sampling",
     "predictive",
     "curvature",

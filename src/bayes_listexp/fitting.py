@@ -32,14 +32,11 @@ from bayes_listexp.specification import Blueprint, Specification, blueprint, ref
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
-GROUPED_TARGET_ACCEPT = 0.95
-"""Target acceptance with group effects: their standard deviations need small steps near zero."""
-
 CAREFUL_TARGET_ACCEPT = 0.99
 """Target acceptance of a second run, where the first had divergences and the caller did not choose."""
 
-SCALED_TUNE = 400
-"""Tuning steps where the mode's curvature gives the scale: only the step size is left to tune."""
+SCALED_TUNE = 500
+"""Tuning steps where the mode's curvature gives the scale of the coefficients: the step size, and the group effects, are left to tune."""
 
 
 def fit(
@@ -75,10 +72,9 @@ def fit(
         approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
         infinity (a lapse probability of 0, say), the tree holds the ``optimum`` alone and no posterior.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``, ``cores`` (chains that may run
-        at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature. Without
-        group-specific effects 400 steps of tuning are enough; with them (or person effects) these are 1000, and
-        ``target_accept`` is 0.95 instead of 0.9, as the effects' standard deviations need small steps near zero. Where
-        transitions diverge and no ``target_accept`` was given, the fit is sampled once more at 0.99.
+        at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature, which is why 500
+        steps of tuning are enough. Where transitions diverge and no ``target_accept`` was given, the fit is sampled once more at
+        0.99 instead of 0.9.
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -107,11 +103,8 @@ def fit(
         raise InputError("priors = 'flat' gives no proper posterior to sample: use method='map' (maximum likelihood).")
     plan = blueprint(study, specification, groups)
     refuse_impossible(plan)
-    grouped = person != "none" or any(bound.groups for bound in plan.designs.values())
     careful = None if "target_accept" in (sample or {}) else CAREFUL_TARGET_ACCEPT
-    if grouped and careful:
-        settings = settings._replace(target_accept=GROUPED_TARGET_ACCEPT)
-    if not grouped and "tune" not in (sample or {}):
+    if "tune" not in (sample or {}):
         settings = settings._replace(tune=SCALED_TUNE)
     model = build_model(plan)
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")

@@ -13,6 +13,7 @@ import pymc as pm
 import pytensor
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
+from nutpie.sample import CompiledModel
 from pymc.distributions.shape_utils import change_dist_size
 from pytensor import tensor as pt
 from pytensor.compile.mode import get_mode
@@ -21,6 +22,8 @@ from pytensor.graph.rewriting.basic import in2out, node_rewriter
 from pytensor.tensor.type_other import NoneTypeT
 from scipy.optimize import minimize
 
+from bayes_listexp import machine_code
+from bayes_listexp.coordinates import Axes
 from bayes_listexp.errors import InputError
 
 STARTS = 4
@@ -70,10 +73,14 @@ class Sampler(NamedTuple):
 
 
 class Density(NamedTuple):
-    """Log density and gradient on the unconstrained scale, as one function of one vector, and where to start."""
+    """Log density and gradient on the unconstrained scale, as one function of one vector, and where to start.
+
+    ``code`` gives the machine code beneath the function, if there is any, and the arrays that it takes after the vector.
+    """
 
     function: Callable[[np.ndarray], tuple[float, np.ndarray]]
     start: np.ndarray
+    code: Callable[[], tuple[Any, list[np.ndarray]]] | None = None
 
 
 class Mode(NamedTuple):
@@ -102,18 +109,16 @@ def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
     compiled = function._pytensor_function
     compiled.trust_input = True
     start = np.concatenate([np.ravel(value) for value in initial.values()]).astype(float)
-    return Density(_reentrant(compiled) if mode == "NUMBA" else compiled, start)
+    return _by_machine_code(compiled, start) if mode == "NUMBA" else Density(compiled, start)
 
 
-def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def _by_machine_code(compiled: Any, start: np.ndarray) -> Density:
     """The machine code of a compiled function, called without the function's storage, which chains would share.
 
     A PyTensor function writes its argument and its result into slots of its own, so two chains that call it at once
-    would read each other's numbers. The code beneath takes all inputs as arguments; it also lets go of Python's lock, so
-    that chains run side by side.
+    would read each other's numbers. The code beneath takes all inputs as arguments.
     """
     code = compiled.vm.jit_fn
-    code.targetoptions["nogil"] = True
     inputs = compiled.maker.fgraph.inputs
     storage = [compiled.vm.storage_map[variable] for variable in inputs]
     if any(variable.owner is not None for variable in inputs) or storage[0][0] is not None:
@@ -124,7 +129,7 @@ def _reentrant(compiled: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]
         value, gradient = code(x, *[slot[0] for slot in data])
         return float(value), gradient
 
-    return evaluate
+    return Density(evaluate, start, lambda: (code, [slot[0] for slot in data]))
 
 
 def sample_nuts(
@@ -143,17 +148,10 @@ def sample_nuts(
     ------
     KeyboardInterrupt : Ctrl-C, and no chain has :data:`LEAST_DRAWS` draws yet.
     """
-    size = len(density.start)
-    axes = None if mode is None else _Axes.at(mode, np.arange(size) if along is None else along)
-    compiled = from_pyfunc(
-        size,
-        lambda: density.function if axes is None else axes.along(density.function),
-        lambda *_: lambda x: {"unconstrained": x},
-        [np.dtype("float64")],
-        [(size,)],
-        ["unconstrained"],
-        make_initial_point_fn=lambda chain_seed: _started(density, axes, chain_seed),
-    )
+    axes = None
+    if mode is not None and mode.covariance is not None:
+        axes = Axes.at(mode.point, mode.covariance, np.arange(len(density.start)) if along is None else along)
+    compiled = _sampled(density, axes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Found chain dimension")  # of what is hardly begun when it is interrupted
         tree = nutpie.sample(
@@ -177,6 +175,24 @@ def sample_nuts(
     return draws if axes is None else axes.back(draws), kept
 
 
+def _sampled(density: Density, axes: Axes | None) -> CompiledModel:
+    """The density in its coordinates as nutpie takes it: by its machine code where there is any, else as a function of Python."""
+    size = len(density.start)
+    if density.code is not None:
+        density.function(density.start)  # which is when numba compiles
+        code, data = density.code()
+        return machine_code.sampled(code, data, size, axes or Axes.none(), lambda chain_seed: _started(density, axes, chain_seed))
+    return from_pyfunc(
+        size,
+        lambda: density.function if axes is None else axes.along(density.function),
+        lambda *_: lambda x: {"unconstrained": x},
+        [np.dtype("float64")],
+        [(size,)],
+        ["unconstrained"],
+        make_initial_point_fn=lambda chain_seed: _started(density, axes, chain_seed),
+    )
+
+
 def _what_there_is(draws: np.ndarray, stats: xr.Dataset, sampler: Sampler) -> tuple[np.ndarray, xr.Dataset]:
     """The draws as they are, or those of an interrupted run, which nutpie fills up with NaN, as chains of one length: the most it has."""
     lengths = np.isfinite(draws).all(axis=-1).sum(axis=1)
@@ -192,46 +208,7 @@ def _what_there_is(draws: np.ndarray, stats: xr.Dataset, sampler: Sampler) -> tu
     return draws[which, :length], stats
 
 
-class _Axes(NamedTuple):
-    """Coordinates z of the parameters ``which``, x = centre + root z, in which the density around a mode curves alike everywhere."""
-
-    which: np.ndarray
-    centre: np.ndarray
-    root: np.ndarray
-
-    @classmethod
-    def at(cls, mode: Mode, which: np.ndarray) -> _Axes | None:
-        if mode.covariance is None:
-            return None
-        given_others = np.linalg.inv(np.linalg.inv(mode.covariance)[np.ix_(which, which)])
-        return cls(which, mode.point[which], np.linalg.cholesky(given_others))
-
-    def along(self, function: Callable[[np.ndarray], tuple[float, np.ndarray]]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-        """The log density as a function of the coordinates; its constant factor does not matter."""
-        which, transposed = self.which, np.ascontiguousarray(self.root.T)
-
-        def evaluate(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = function(self.back(z))
-            gradient = gradient.copy()
-            gradient[which] = transposed @ gradient[which]
-            return value, gradient
-
-        return evaluate
-
-    def back(self, z: np.ndarray) -> np.ndarray:
-        """From (..., parameter) in these coordinates to the unconstrained scale."""
-        x = z.copy()
-        x[..., self.which] = self.centre + z[..., self.which] @ self.root.T
-        return x
-
-    def of(self, x: np.ndarray) -> np.ndarray:
-        """From one point of the unconstrained scale, (parameter,), to these coordinates."""
-        z = x.copy()
-        z[self.which] = np.linalg.solve(self.root, x[self.which] - self.centre)
-        return z
-
-
-def _started(density: Density, axes: _Axes | None, chain_seed: int) -> np.ndarray:
+def _started(density: Density, axes: Axes | None, chain_seed: int) -> np.ndarray:
     start = jittered(density.start, chain_seed)
     return start if axes is None else axes.of(start)
 

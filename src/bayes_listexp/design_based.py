@@ -33,6 +33,8 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     mean of the versions' differences, each with its share of the group's respondents (of their weights, if weighted), which is taken
     as given; name the version in ``by`` to see them apart. A version that lacks an arm in a group is left out there.
 
+    A group of fewer respondents than the study's ``smallest_group`` has NaN everywhere.
+
     Raises
     ------
     InputError : an unknown or repeated column, or weights asked for and none given.
@@ -44,7 +46,7 @@ def difference_in_means(study: ListExperiment, *, by: str | Sequence[str] = (), 
     one = _one_by_design if is_designed(study, weighted) else _one
     rows = [[*(key if isinstance(key, tuple) else (key,)), *one(study, comparable(study, group), weighted, probability)]
             for key, group in groups]
-    return pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS])
+    return _withheld(study, pd.DataFrame(rows, columns=[*by, *DIM_COLUMNS]), by)
 
 
 def change_in_means(study: ListExperiment, first: str, second: str, *, by: str | Sequence[str] = (),
@@ -117,6 +119,13 @@ def for_each_item(table: pd.DataFrame, item: str) -> pd.DataFrame:
     return pd.concat([table[table["_treated"]], *copies])
 
 
+def _withheld(study: ListExperiment, found: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The rows without the numbers of groups that are smaller than the study's ``smallest_group``."""
+    n = found["n_control"] + found["n_treatment"]
+    small = (n > 0) & (n < study.smallest_group)
+    return found.assign(**{name: found[name].mask(small) for name in DIM_COLUMNS}) if by and small.any() else found
+
+
 def _one_by_design(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability: float) -> list[float]:
     (estimate,), variance, degrees = by_design(study, table, _list_difference(study, table), weighted)
     sizes = [int(table.loc[table["_treated"] == arm, "_n"].sum()) for arm in (False, True)]
@@ -152,6 +161,9 @@ def _change_by_design(
         group = comparable(study, rows_of_group, wave)
         (estimate,), variance, degrees = by_design(study, group, _wave_difference(study, group, wave, waves), weighted)
         ends = interval(estimate, variance[0, 0], degrees, probability)
+        fewest = rows_of_group.groupby(wave, observed=True)["_n"].sum().min()
+        if by and fewest < study.smallest_group:
+            ends = [np.nan] * len(ends)
         rows.append([*(key if isinstance(key, tuple) else (key,)), *ends, ends[0] / ends[1] if ends[1] else np.nan])
     return pd.DataFrame(rows, columns=[*by, *CHANGE_COLUMNS])
 

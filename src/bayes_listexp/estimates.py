@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from bayes_listexp import formulas, predictive, stored
 from bayes_listexp.cells import ARMS
+from bayes_listexp.disclosure import ATTRIBUTE, hide_small
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING_LEVEL
 from bayes_listexp.formulas import conform
@@ -138,6 +139,9 @@ def change(tree: xr.DataTree, first: str, second: str, *, by: str | Sequence[str
     rate = _summed(tree, (shares[0] + shares[1]) / 2 * (chances[1] - chances[0]), rows, by)
     composition = _summed(tree, (shares[1] - shares[0]) * (chances[0] + chances[1]) / 2, rows, by)
     out = xr.Dataset({"change": rate + composition, "rate": rate, "composition": composition})
+    for label in (first, second) if tree.attrs.get(ATTRIBUTE) else ():
+        mine = (plan.cells.frame[wave] == label).to_numpy()
+        out = out.map(lambda part, mine=mine: hide_small(tree, part, by, plan.cells.frame[mine], plan.cells.n[mine]))
     out = _with_absences(out, rows, masses, (first, second), by, target.name)
     return out.assign_attrs(first=first, second=second, population=target.name)
 
@@ -366,8 +370,17 @@ def _labelled(tree: xr.DataTree, values: np.ndarray, index: pd.MultiIndex | None
     grid = np.full((values.shape[0], *(len(found) for found in levels)), np.nan)
     positions = tuple(pd.Index(found).get_indexer(index.get_level_values(i)) for i, found in enumerate(levels))
     grid[(slice(None), *positions)] = values
-    return xr.DataArray(grid.reshape(*shape, *grid.shape[1:]), dims=("chain", "draw", *by),
-                        coords={**base, **dict(zip(by, levels, strict=True))}, name="prevalence")
+    draws = xr.DataArray(grid.reshape(*shape, *grid.shape[1:]), dims=("chain", "draw", *by),
+                         coords={**base, **dict(zip(by, levels, strict=True))}, name="prevalence")
+    return hide_small(tree, draws, by, *_respondents(tree))
+
+
+def _respondents(tree: xr.DataTree) -> tuple[pd.DataFrame, np.ndarray]:
+    """The cells of a fit and how many respondents are in each; none where no group is withheld."""
+    if not tree.attrs.get(ATTRIBUTE):
+        return pd.DataFrame(), np.zeros(0)
+    cells = stored.blueprint_of(tree).cells
+    return cells.frame, cells.n
 
 
 def _ordered(index: pd.MultiIndex, position: int) -> list[Any]:

@@ -60,6 +60,7 @@ class ListExperiment:
     replicates : how the replicate weights were made, or None.
     version : name of the column that says which control list a respondent was shown, or None if all were shown the same.
     lists : number of control items of each list version, by its level in that column, in their order; empty with one list.
+    smallest_group : respondents that a group needs for its estimates to be shown (:mod:`bayes_listexp.disclosure`); 0 shows all.
     """
 
     table: pd.DataFrame
@@ -79,6 +80,7 @@ class ListExperiment:
     replicates: Replicates | None = None
     version: str | None = None
     lists: Mapping[str, int] = field(default_factory=dict)
+    smallest_group: int = 0
 
     @classmethod
     def from_frame(
@@ -202,15 +204,17 @@ class ListExperiment:
         return cls(**assembled(parts, size, J=J, missing="drop", population=population))
 
     def described(
-        self, *, sensitive_item: str | None = None, name: str | None = None, synthetic: bool | None = None
+        self, *, sensitive_item: str | None = None, name: str | None = None, synthetic: bool | None = None,
+        smallest_group: int | None = None,
     ) -> ListExperiment:
-        """The same study with its sensitive item named, its source named, or marked as synthetic."""
+        """The same study with its sensitive item named, its source named, marked as synthetic, or small groups withheld."""
         source = dict(self.source) | ({} if name is None else {"name": name})
         return dataclasses.replace(
             self,
             source=source,
             synthetic=self.synthetic if synthetic is None else synthetic,
             sensitive_item=self.sensitive_item if sensitive_item is None else sensitive_item,
+            smallest_group=self.smallest_group if smallest_group is None else smallest_group,
         )
 
     def until(self, wave: str) -> ListExperiment:

@@ -117,7 +117,8 @@ def study_of(spec: Spec) -> tuple[ListExperiment, Simulated | None]:
     _check_models(spec, study)
     name = f"simulated: {data['simulated']}" if simulated else None
     return study.described(
-        sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None
+        sensitive_item=data.get("sensitive_item"), name=name, synthetic=simulated is not None,
+        smallest_group=spec.table("report").get("smallest_group"),
     ), simulated
 
 

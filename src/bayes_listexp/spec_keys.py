@@ -118,6 +118,7 @@ KEYS: dict[str, dict[str, dict[str, tuple[type, ...]]]] = {
             "alternatives": (list,),
             "author": (str,),
             "map": (dict,),
+            "smallest_group": (int,),
         },
     },
     "published": {
@@ -294,6 +295,8 @@ def _check_survey(path: Path, text: str, tables: Mapping[str, Any]) -> None:
                          "was shown the treatment list; not both.")
     for alternative in report.get("alternatives", []):
         _check_alternative(path, text, alternative)
+    if report.get("smallest_group", 0) < 0:
+        raise InputError(f"{where}{line_of(text, 'smallest_group', 'report')}: [report] smallest_group must be at least 0.")
     _check_course(path, text, report)
 
 

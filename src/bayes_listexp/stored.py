@@ -68,6 +68,7 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "weighted": int(study.weighted),
         "sensitive_item": study.sensitive_item,
         "synthetic": int(study.synthetic),
+        "smallest_group": int(study.smallest_group),
         "run_sha256": digest.hexdigest(),
         **({"version": study.version, "lists": json.dumps(dict(study.lists), ensure_ascii=False)} if study.version else {}),
     }

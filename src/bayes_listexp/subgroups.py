@@ -43,6 +43,8 @@ def subgroup_means(
 
 def undefined_because(row: pd.Series) -> str:
     """Why a row of differences in means has no estimate or no standard error; "" if it has both."""
+    if np.isnan(row["n_control"]):
+        return "too few respondents to be shown"
     for arm in ("control", "treatment"):
         if row[f"n_{arm}"] == 0:
             return f"no answers in the {arm} arm"

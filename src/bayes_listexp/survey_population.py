@@ -44,6 +44,7 @@ def population_blocks(survey: Survey, cells: Cells) -> list[Block]:
         blocks.append(_shares_table(shares, survey))
     if len(outside):
         named: list[Column] = [Text(name, name) for name in outside.columns if name != "n"]
+        outside = _together(outside, max(2, study.smallest_group))
         note = "They inform the model; estimates for the population do not count people like them."
         blocks.append(Table("outside-frame", outside, "Respondents in cells that have nobody in the population frame",
                             (*named, Number("n", "Respondents")), note))
@@ -52,6 +53,17 @@ def population_blocks(survey: Survey, cells: Cells) -> list[Block]:
         note = "Their estimates rest on the model alone and have wide intervals."
         blocks.append(Table("unsampled", empty, "Levels of the population without respondents", columns, note))
     return blocks
+
+
+def _together(outside: pd.DataFrame, least: int) -> pd.DataFrame:
+    """The combinations with the smaller ones in one row: a combination that a single respondent has would be that person's row."""
+    few = outside["n"] < least
+    if not few.any():
+        return outside
+    names = [name for name in outside.columns if name != "n"]
+    words = f"{int(few.sum()):,} combinations of fewer than {least} respondents each"
+    rest = {**dict.fromkeys(names, "\N{EN DASH}"), names[0]: words, "n": int(outside.loc[few, "n"].sum())}
+    return pd.concat([outside[~few].astype({name: object for name in names}), pd.DataFrame([rest])], ignore_index=True)
 
 
 def _shares_table(shares: pd.DataFrame, survey: Survey) -> Table:

@@ -14,6 +14,7 @@ from bayes_listexp.cells import ARMS, Cells
 from bayes_listexp.checks import converged, design_checks, fit_checks
 from bayes_listexp.checks_report import design_figures
 from bayes_listexp.comparison import left_out, loo
+from bayes_listexp.disclosure import shown_columns, withholding
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import EXCLUSION_COLUMNS, KEPT, MODELLED
 from bayes_listexp.experiment import ListExperiment
@@ -35,6 +36,7 @@ from bayes_listexp.survey_robustness import robustness_section
 from bayes_listexp.survey_weights import weight_facts, weight_sections
 from bayes_listexp.survey_without_model import without_model_section
 from bayes_listexp.tables import Number, Table, Text
+from bayes_listexp.withheld_rows import withheld
 
 
 def report_of(study: ListExperiment, tree: xr.DataTree, title: str, **settings: Any) -> Report:
@@ -59,7 +61,13 @@ def report_of(study: ListExperiment, tree: xr.DataTree, title: str, **settings: 
 
 
 def survey_report(survey: Survey) -> Report:
-    """The whole report as records; render it with :func:`bayes_listexp.render_report`."""
+    """The whole report as records, without small groups; render it with :func:`bayes_listexp.render_report`."""
+    k = survey.study.smallest_group
+    others = {name: withholding(tree, k) for name, tree in survey.alternatives.items()}
+    return withheld(_report(survey._replace(tree=withholding(survey.tree, k), alternatives=others)), survey.study)
+
+
+def _report(survey: Survey) -> Report:
     sections = [reading_section(survey), _data(survey), _design(survey)]
     sections += [course_section(survey)] if has_course(survey) else []
     pooled = pooling_section(survey)
@@ -173,7 +181,7 @@ def _beside_the_list(survey: Survey, kept: pd.DataFrame) -> list[tuple[str, str]
 
 def _design(survey: Survey) -> Section:
     chosen = stored.blueprint_of(survey.tree).specification
-    compared = [c for c in survey.by if c in survey.study.covariates]
+    compared = shown_columns(survey.study, [c for c in survey.by if c in survey.study.covariates])
     checks = design_checks(survey.study, compared, person=chosen.person, counts=chosen.counts, **survey.checks)
     return Section(
         "design",

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayes_listexp import estimates, figures
 from bayes_listexp.design_based import difference_in_means
+from bayes_listexp.disclosure import small_groups
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures.survey import probability_words
 from bayes_listexp.geography import RegionMap
@@ -146,6 +147,8 @@ def support_rows(survey: Survey, draws: xr.DataArray, dim: pd.DataFrame) -> tupl
     """Rows of support with the difference in means and the truth (of a simulation) beside, and the columns that show them."""
     by = groups_of(draws)
     rows = beside(estimates.summarise(draws), dim, by)
+    few = sorted(small_groups(survey.study, by)) if by else []
+    rows = pd.concat([rows, pd.DataFrame(few, columns=by, dtype=object)], ignore_index=True) if few else rows
     columns: list[Column] = [Text(name, name.capitalize()) for name in by]
     columns += [
         Percent("median", "Support"),

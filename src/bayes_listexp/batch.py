@@ -15,6 +15,7 @@ from bayes_listexp import report as reporting
 from bayes_listexp.changes import wave_dates
 from bayes_listexp.checks import converged
 from bayes_listexp.comparison_page import comparison_report
+from bayes_listexp.disclosure import withholding
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -169,6 +170,7 @@ def _survey(spec: Spec, fits: Fits, progress: bool) -> Made:
         name = f"alternative_{i + 1}"
         trees[name] = fits.of(name, key_of(data, changed), partial(fit, study, **changed), str(alternative["name"]))
         alternatives[str(alternative["name"])] = trees[name]
+    trees = {name: withholding(tree, study.smallest_group) for name, tree in trees.items()}  # stored ones may have had another number
     survey = Survey(
         study,
         trees["fit"],

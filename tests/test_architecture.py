@@ -87,6 +87,7 @@ ROOMS = [
     "coordinates",
     "machine_code",
     "sampling",
+    "importance",
     "predictive",
     "curvature",
     "stored",

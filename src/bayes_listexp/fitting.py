@@ -13,10 +13,10 @@ from bayes_listexp import predictive, stored
 from bayes_listexp.curvature import corrected_draws
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.importance import Approximation, around_mode, compile_densities, corrected
 from bayes_listexp.margins import Margin
 from bayes_listexp.model import build_model
 from bayes_listexp.sampling import (
-    ONCE,
     Density,
     Sampler,
     as_dataset,
@@ -68,9 +68,12 @@ def fit(
     trait, control, response, counts, dependence, lapses, priors, instruments, margins, neighbours, times, centred,
         weighting, person : the model, see :class:`bayes_listexp.Specification`.
     groups : further columns by which estimates will be asked for; the cells keep them apart.
-    method : "nuts" samples the posterior; "map" finds its mode on the unconstrained scale and draws from the normal
-        approximation there, for a quick look. With priors "flat" this is maximum likelihood; where the maximum lies at
-        infinity (a lapse probability of 0, say), the tree holds the ``optimum`` alone and no posterior.
+    method : "nuts" samples the posterior; "map" is a quick look: it finds the posterior's mode on the unconstrained scale, and draws near
+        it that importance weights correct (PSIS). Where these cannot be relied on, as with many group effects, the draws stay those of
+        the normal approximation at the mode. The attributes of ``posterior`` and ``optimum`` say which (``approximation`` "PSIS" or
+        "normal"; ``pareto_k``, at most 0.7 if corrected; ``importance_effective_draws``). With priors "flat" this is maximum
+        likelihood with its normal approximation; where the maximum lies at infinity (a lapse probability of 0, say), the tree holds
+        the ``optimum`` alone and no posterior.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``, ``cores`` (chains that may run
         at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature, which is why 500
         steps of tuning are enough. Where transitions diverge and no ``target_accept`` was given, the fit is sampled once more at
@@ -133,6 +136,7 @@ def assemble(
     nodes: dict[str, xr.Dataset] = {**found, **_prior(plan, model, seed)}
     if draws is not None:
         nodes |= _posterior(plan, model, draws, seed)
+        nodes["posterior"].attrs |= found["optimum"].attrs if "optimum" in found else {}
     nodes["observed_data"] = predictive.observed_answers(plan)
     nodes |= stored.groups(plan, study.population_frame)
     tree = xr.DataTree.from_dict(nodes)
@@ -193,28 +197,23 @@ def _nearly_normal(model: pm.Model) -> np.ndarray:
 def _by_mode(
     plan: Blueprint, model: pm.Model, density: Density, seed: int
 ) -> tuple[np.ndarray | None, dict[str, xr.Dataset]]:
-    mode = find_mode(density, seed)
-    draws = None
-    if mode.covariance is not None:
-        rng = np.random.default_rng(seed)
-        draws = rng.multivariate_normal(mode.point, mode.covariance, size=(1, LAPLACE_DRAWS), method="cholesky")
-    elif plan.specification.priors != "flat":
+    """Draws of the quick look, and the mode with how these draws stand to the posterior as attributes."""
+    mode, evaluate = find_mode(density, seed), compile_densities(model, predictive.numbers_of_a_draw(plan))
+    draws, approximation = None, Approximation(corrected=False)
+    flat = plan.specification.priors == "flat"
+    if mode.covariance is not None and flat:  # maximum likelihood: its normal approximation is what is asked for
+        draws = around_mode(mode.point, mode.covariance, LAPLACE_DRAWS, seed)
+    elif mode.covariance is not None:
+        draws, approximation = corrected(evaluate, mode.point, mode.covariance, LAPLACE_DRAWS, seed)
+    elif not flat:
         raise InputError(
             "the mode is not unique or lies at infinity: the data and the priors do not identify every parameter. "
             "Keep the default priors, or simplify the formulas."
         )
     optimum = constrain(model, mode.point[None, None]).isel(chain=0, draw=0, drop=True)
     optimum["log_density"] = mode.log_density
-    optimum["log_likelihood"] = float(
-        model.compile_logp(vars=model.observed_RVs, mode=ONCE)(_as_point(model, mode.point))
-    )
-    return draws, {"optimum": optimum}
-
-
-def _as_point(model: pm.Model, vector: np.ndarray) -> dict[str, np.ndarray]:
-    initial = initial_values(model)
-    parts = np.split(vector, np.cumsum([value.size for value in initial.values()])[:-1])
-    return {name: part.reshape(value.shape) for (name, value), part in zip(initial.items(), parts, strict=True)}
+    optimum["log_likelihood"] = float(evaluate(mode.point[None])[1][0])
+    return draws, {"optimum": optimum.assign_attrs(approximation.attributes())}
 
 
 def _unconstrained_names(model: pm.Model) -> list[str]:

@@ -29,7 +29,7 @@ def gallery(
     table: A table of counts of your own (study, group, direct, n_control_items, arm, item_count, n) instead of those that come along.
     printed: What was printed about it (study, what, of, estimate, se, n, by, place).
     study: Names of the studies to analyse; all without.
-    method: "nuts" samples each posterior; "map" is a quick look, a normal approximation at its mode.
+    method: "nuts" samples each posterior; "map" is a quick look, draws around its mode.
     seed: Seed of the draws.
     quiet: No progress.
     """

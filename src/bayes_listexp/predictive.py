@@ -17,7 +17,7 @@ from bayes_listexp.cells import ARMS, Incomplete
 from bayes_listexp.instrument import Rows
 from bayes_listexp.likelihood import SMALLEST, answer_probabilities, row_tables
 from bayes_listexp.panel import log_given_effects
-from bayes_listexp.persons import COUNT, TRAIT
+from bayes_listexp.persons import COUNT, TRAIT, Persons
 from bayes_listexp.prediction import node_rule, parameter_names, points, predict, row_probabilities
 from bayes_listexp.reporting import arm_slices
 from bayes_listexp.specification import Blueprint
@@ -190,13 +190,26 @@ def _by_person(plan: Blueprint, posterior: xr.Dataset) -> Iterator[tuple[np.ndar
         log_p, log_weights = log_given_effects(plan, parameters, at, persons.rows, tables)
         return [log_p]
 
-    size = node_rule(plan, COUNT).nodes.size * (1 if plan.specification.person == "count" else node_rule(plan, TRAIT).nodes.size)
-    for (log_p,) in evaluate(plan, posterior, make, size * (len(persons.rows.n) * (plan.J + 1) * 4 + len(row) * 3)):
+    for (log_p,) in evaluate(plan, posterior, make, _person_numbers(plan, persons)):
         said = np.logaddexp(log_p[..., 0], log_p[..., 1])
         said = np.concatenate([said, np.zeros((*said.shape[:-1], 1))], axis=-1)[..., persons.row].sum(axis=-1) + log_weights[:, None]
         total = logsumexp(said, axis=-2)
         share = np.exp(said - total[:, None])
         yield total, (share[..., person] * expit(log_p[..., 1] - log_p[..., 0])[..., row]).sum(axis=-2)
+
+
+def numbers_of_a_draw(plan: Blueprint) -> int:
+    """About how many numbers the log-likelihood of everybody takes at one draw of the parameters."""
+    if plan.specification.person != "none":
+        assert plan.persons is not None
+        return _person_numbers(plan, plan.persons)
+    return sum(_row_numbers(part) + _cell_numbers(part) for part in plan.parts)
+
+
+def _person_numbers(plan: Blueprint, persons: Persons) -> int:
+    """About how many numbers one draw takes by :func:`_by_person`."""
+    size = node_rule(plan, COUNT).nodes.size * (1 if plan.specification.person == "count" else node_rule(plan, TRAIT).nodes.size)
+    return int(size * (len(persons.rows.n) * (plan.J + 1) * 4 + len(persons.entries[1]) * 3))
 
 
 def quadrature_error(plan: Blueprint, posterior: xr.Dataset) -> float:
@@ -357,7 +370,12 @@ def _probabilities(plan: Blueprint, parameters: xr.Dataset) -> Iterator[tuple[np
         predicted = predict(plan, inputs, at)
         return [answer_probabilities(predicted.states, plan.tables, predicted.lapses)]
 
-    yield from evaluate(plan, parameters, make, len(plan.cells.frame) * (3 * plan.J + 5) * 4)
+    yield from evaluate(plan, parameters, make, _cell_numbers(plan))
+
+
+def _cell_numbers(plan: Blueprint) -> int:
+    """About how many numbers one draw takes by :func:`_probabilities`."""
+    return len(plan.cells.frame) * (3 * plan.J + 5) * 4
 
 
 def evaluate(

@@ -82,7 +82,7 @@ def published_report(published: Published) -> Report:
 
 def sampler_checks(tree: xr.DataTree) -> list[Check]:
     """Whether the sampler worked, or that nothing was sampled."""
-    return convergence(tree) if "sample_stats" in tree.children else [not_sampled()]
+    return convergence(tree) if "sample_stats" in tree.children else [not_sampled(tree)]
 
 
 def headline(published: Published) -> str:

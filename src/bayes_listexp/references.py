@@ -21,6 +21,11 @@ BIBTEX = r"""@article{blair_imai_2012,
   {Rank-Normalization, Folding, and Localization: An Improved {R}-hat for Assessing Convergence of {MCMC}}, journal = {Bayesian
   Analysis}, year = {2021}, volume = {16}, number = {2}, pages = {667--718}}
 
+@article{vehtari_2024,
+  author = {Vehtari, Aki and Simpson, Daniel and Gelman, Andrew and Yao, Yuling and Gabry, Jonah}, title = {Pareto Smoothed
+  Importance Sampling}, journal = {Journal of Machine Learning Research}, year = {2024}, volume = {25}, number = {72}, pages =
+  {1--58}}
+
 @article{lesaffre_spiessens_2001,
   author = {Lesaffre, Emmanuel and Spiessens, Bart}, title = {On the Effect of the Number of Quadrature Points in a Logistic
   Random-Effects Model: An Example}, journal = {Journal of the Royal Statistical Society: Series C}, year = {2001}, volume = {50},

@@ -15,6 +15,7 @@ from bayes_listexp.checks import converged
 from bayes_listexp.coefficients import coefficient_table
 from bayes_listexp.comparison import loo
 from bayes_listexp.errors import InputError
+from bayes_listexp.importance import Approximation
 from bayes_listexp.tables import Estimate, Table, Text
 
 PANELS = {"trait": "Trait (logit of the prevalence)", "control": "Control counts (linear predictor)"}
@@ -90,8 +91,10 @@ def _note(trees: Mapping[str, xr.DataTree], spread: str) -> str:
     said = [f"Posterior medians, {BELOW[spread]}; linear predictors on the scale of the formula's columns."]
     said += ["sd(.. | ..): spread of group effects."]
     said += ["LOO elpd: leave-one-out expected log predictive density, comparable between fits that predict the same data only."]
-    approximate = [name for name, tree in trees.items() if stored.fact(tree, "arguments").get("method") != "nuts"]
-    doubtful = [name for name, tree in trees.items() if name not in approximate and not converged(tree)]
+    quick = {name: told for name, tree in trees.items() if (told := Approximation.of(tree))}
+    approximate, corrected = ([name for name, told in quick.items() if told.corrected is having] for having in (False, True))
+    doubtful = [name for name, tree in trees.items() if name not in quick and not converged(tree)]
     said += [f"Normal approximation at the mode, not sampled: {', '.join(approximate)}."] * bool(approximate)
+    said += [f"Draws around the mode, corrected by importance weights, not sampled: {', '.join(corrected)}."] * bool(corrected)
     said += [f"Did not converge: {', '.join(doubtful)}."] * bool(doubtful)
     return " ".join(said)

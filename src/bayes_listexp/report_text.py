@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_listexp import instrument_text, stored
+from bayes_listexp.importance import Approximation
 from bayes_listexp.population import PopulationFrame
 from bayes_listexp.references import REFERENCES
 from bayes_listexp.shape_levels import shape_factors
@@ -70,8 +71,10 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"{arguments.get('chains')} chains of {arguments.get('tune')} tuning and {arguments.get('draws')} retained draws, "
         f"target acceptance {arguments.get('target_accept')}, seed {arguments['seed']}."
         if arguments["method"] == "nuts"
-        else "The posterior was approximated by a normal distribution at its mode."
+        else _quick_words(tree)
     )
+    nuts = arguments["method"] == "nuts"
+    judged = "Convergence was judged by R-hat and effective sample size (Vehtari et al. 2021), and m" if nuts else "M"
     target = (
         "Prevalences are poststratified to the population frame: means of P(trait | x) over its cells, weighted by their number "
         f"of people (Park, Gelman & Bafumi 2004). {_frame_words(frame)}".strip()
@@ -89,9 +92,20 @@ def methods_paragraph(tree: xr.DataTree) -> str:
         f"{response.removesuffix('.')}{error}. {more}{_weighting_words(tree)}{_person_words(tree)}"
         f"{structure_words(tree)}{sampling} {target} "
         f"{_change_words(tree)}"
-        "Intervals are equal-tailed 95 % posterior intervals. Convergence was judged by R-hat and effective sample size (Vehtari et al. "
-        "2021), and models were compared by leave-one-out cross-validation (Vehtari, Gelman & Gabry 2017)."
+        f"Intervals are equal-tailed 95 % posterior intervals. {judged}odels were compared by leave-one-out cross-validation "
+        "(Vehtari, Gelman & Gabry 2017)."
     )
+
+
+def _quick_words(tree: xr.DataTree) -> str:
+    """What was done in the place of sampling, for the methods paragraph."""
+    told = Approximation.of(tree) or Approximation(corrected=False)
+    if told.corrected:
+        return (
+            "The posterior was approximated by draws from a multivariate t distribution around its mode, corrected by Pareto-smoothed "
+            f"importance weights (Vehtari et al. 2024; Pareto k {told.pareto_k:.2f}, {told.effective_draws:,.0f} effective draws)."
+        )
+    return told.words() if told.pareto_k is not None else "The posterior was approximated by a normal distribution at its mode."
 
 
 def _shape_words(tree: xr.DataTree) -> str:
@@ -180,6 +194,7 @@ def bibtex(tree: xr.DataTree) -> str:
     if _several_waves(tree):
         keys += ["kitagawa_1955", *(["holt_smith_1979"] if "population" in tree.children else [])]
     keys += ["lesaffre_spiessens_2001"] if _person_words(tree) else []
+    keys += ["vehtari_2024"] if "sample_stats" not in tree.children else []
     keys += WEIGHTED if "weighting" in tree.children else []
     frame = stored.population_frame_of(tree)
     keys += ["deming_stephan_1940"] if frame and "raking" in frame.methods else []

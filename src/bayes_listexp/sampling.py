@@ -245,13 +245,16 @@ def initial_values(model: pm.Model) -> dict[str, np.ndarray]:
     return {v.name: initial[v.name] for v in model.value_vars}
 
 
+def split(model: pm.Model, points: np.ndarray) -> list[np.ndarray]:
+    """Unconstrained ``points`` (point, parameter) as one array (point, ...) for each value variable."""
+    shapes = [np.shape(value) for value in initial_values(model).values()]
+    parts = np.split(points, np.cumsum([np.prod(shape, dtype=int) for shape in shapes])[:-1], axis=1)
+    return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
 def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
     """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for all draws at once."""
-    flat = draws.reshape(-1, draws.shape[-1])
-    values, at = [], 0
-    for initial in initial_values(model).values():
-        values.append(flat[:, at : at + initial.size].reshape(-1, *initial.shape))
-        at += initial.size
+    values = split(model, draws.reshape(-1, draws.shape[-1]))
     names, compute = _compiled_constraints(model)
     shape = draws.shape[:2]
     return as_dataset(

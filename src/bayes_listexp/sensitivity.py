@@ -132,8 +132,8 @@ def power_scaling(
     Columns: ``quantity``, ``prior``, ``likelihood`` (sensitivities, at least 0) and ``diagnosis``: "prior-data conflict" where
     both reach the threshold, "weak likelihood" where the prior alone does, "-" otherwise. Neither is a fault in itself: an
     informative prior is meant to matter. What is scaled is :func:`log_prior` and the log-likelihood of all respondents.
-    The draws must be the posterior's: after a quick look by ``method = "map"`` sensitivities are rough, and with group-specific
-    effects, which a normal distribution fits badly, far too large.
+    The draws must be the posterior's: after a quick look by ``method="map"`` that importance weights could not correct, sensitivities are
+    rough, and with group-specific effects, which a normal distribution fits badly, far too large.
 
     Raises
     ------

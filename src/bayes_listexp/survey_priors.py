@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_listexp import estimates, figures, report_text
 from bayes_listexp.checks.predicted import prior_and_data
+from bayes_listexp.importance import Approximation
 from bayes_listexp.report import Block, CheckList, Items, Paragraph, Section, figure
 from bayes_listexp.sensitivity import contraction, parameter_draws, power_scaling
 from bayes_listexp.survey_results import Survey
@@ -121,7 +122,7 @@ def _power_scaling(survey: Survey) -> list[Block]:
         "Prior at least 0.05: with the likelihood also at least 0.05 prior and data pull in different directions; otherwise the "
         "data say little beside the prior."
     )
-    if "sample_stats" not in survey.tree.children:
+    if (told := Approximation.of(survey.tree)) and not told.corrected:
         note += " These draws are a normal approximation and no posterior: the sensitivities are rough, mostly too large."
     return [CheckList([prior_and_data(table)]), Table("power-scaling", table, "Sensitivity of support to the prior", columns, note)]
 

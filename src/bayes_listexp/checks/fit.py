@@ -28,7 +28,7 @@ def fit_checks(tree: xr.DataTree, by: Sequence[str] | None = None, *, prior: boo
     """
     there = set(tree.children)
     sampled = "sample_stats" in there
-    checks = [check._replace(topic=SAMPLER) for check in ([*convergence(tree), *energy(tree)] if sampled else [not_sampled()])]
+    checks = [check._replace(topic=SAMPLER) for check in ([*convergence(tree), *energy(tree)] if sampled else [not_sampled(tree)])]
     if {"posterior", "cells"} <= there and stored.blueprint_of(tree).specification.person != "none":
         checks.append(person_effects(tree)._replace(topic=SAMPLER))
     found = [answers_predicted(tree)] if "posterior_predictive" in there else []

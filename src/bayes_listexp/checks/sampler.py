@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_listexp import predictive, stored
 from bayes_listexp.checks.record import Check
+from bayes_listexp.importance import Approximation
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
@@ -75,10 +76,11 @@ def person_effects(tree: xr.DataTree) -> Check:
     return Check("person effects", "Is the integral over person effects exact enough?", error < QUADRATURE_LIMIT, error, None, text)
 
 
-def not_sampled() -> Check:
-    """A quick look is no posterior."""
-    return Check("sampling", "Was the posterior sampled?", False, None, None, "This is a quick look: a normal approximation at the "
-                 "posterior mode, not a sampled posterior. Fit with method 'nuts' before publishing.")
+def not_sampled(tree: xr.DataTree) -> Check:
+    """How far to trust a quick look: no fault where importance weights corrected it, though it was not sampled."""
+    told = Approximation.of(tree) or Approximation(corrected=False)
+    text = f"This is a quick look. {told.words()} Fit with method 'nuts' before publishing."
+    return Check("sampling", "Was the posterior sampled?", None if told.corrected else False, told.pareto_k, None, text)
 
 
 def _varying(posterior: xr.Dataset) -> xr.Dataset:

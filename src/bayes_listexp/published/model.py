@@ -41,6 +41,7 @@ import xarray as xr
 from pytensor.gradient import disconnected_grad
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.importance import Approximation, compile_densities, corrected
 from bayes_listexp.margins import KnownItem, evidence_words
 from bayes_listexp.model import know
 from bayes_listexp.published.audit import audit
@@ -49,6 +50,7 @@ from bayes_listexp.published.list_moments import LOG_RATIO_MEAN, LOG_RATIO_SD, c
 from bayes_listexp.published.table import PublishedSupport, PublishedTable
 from bayes_listexp.sampling import Sampler, compile_density, constrain, find_mode, sample_nuts
 
+NUMBERS = 10_000  # about what one draw of the parameters takes to compute
 NEWTON_STEPS = 5  # with the last step off by less than 0.002 for the most extreme of 100,000 prior draws
 CORRELATION_SD = 0.25  # of count and trait: half a logit on every control item gives 0.23
 MEAN_DEVIATION_SD = 1.0  # of a group's control mean, on the logit scale of the mean over J
@@ -69,8 +71,8 @@ def fit_published(
 
     `use` overrides, row by row, what `default_use` decides: "means", "support" or "exclude". `known_items` are what other
     surveys say of control items, with a discount: the mean count is then the sum of J item shares, each uniform
-    before the data, and these margins inform it (a discount of 0 is this prior without the margin). `method` "map" draws
-    from the normal approximation at the mode, a quick look. Returns a
+    before the data, and these margins inform it (a discount of 0 is this prior without the margin). `method` "map" is the
+    quick look of :func:`bayes_listexp.fit`. Returns a
     DataTree with posterior (support and mean_control by `row`, 0-1 and items; support_later;
     variance_ratio; correlation; control_share) and, when sampled, sample_stats; attributes say what was assumed, used and
     found by the audit. Raises InputError for rows that cannot be used as asked, and another method.
@@ -83,7 +85,8 @@ def fit_published(
         draws, stats = sample_nuts(compile_density(model), sampler, seed)
         tree = xr.DataTree.from_dict({"posterior": constrain(model, draws), "sample_stats": stats})
     else:
-        tree = xr.DataTree.from_dict({"posterior": constrain(model, _around_mode(model, sampler, seed))})
+        draws, approximation = _around_mode(model, sampler, seed)
+        tree = xr.DataTree.from_dict({"posterior": constrain(model, draws).assign_attrs(approximation.attributes())})
     tree.attrs = _attributes(table, decided, later, seed)
     if known_items:
         tree.attrs["known_items"] = json.dumps([asdict(margin) for margin in known_items])
@@ -93,13 +96,12 @@ def fit_published(
     return tree
 
 
-def _around_mode(model: pm.Model, sampler: Sampler, seed: int) -> np.ndarray:
-    """Unconstrained draws from the normal approximation at the mode, (1, draw, parameter)."""
+def _around_mode(model: pm.Model, sampler: Sampler, seed: int) -> tuple[np.ndarray, Approximation]:
+    """Unconstrained draws of a quick look, (1, draw, parameter), and how they stand to the posterior."""
     mode = find_mode(compile_density(model, mode="FAST_COMPILE"), seed)
     if mode.covariance is None:
         raise InputError("the posterior has no single mode; sample it (method 'nuts').")
-    size = (1, sampler.draws)
-    return np.random.default_rng(seed).multivariate_normal(mode.point, mode.covariance, size=size, method="cholesky")
+    return corrected(compile_densities(model, NUMBERS), mode.point, mode.covariance, sampler.draws, seed)
 
 
 def build_published_model(

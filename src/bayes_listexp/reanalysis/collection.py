@@ -71,7 +71,7 @@ def gallery(
         default the counts that come with the package, and the CSTO table of means.
     printed : a table of what was printed (study, what, of, estimate, se, n, by, place), for a table of one's own.
     only : names of the studies to analyse; by default all.
-    method : "nuts" samples each posterior, "map" is a quick look (a normal approximation at the mode).
+    method : "nuts" samples each posterior, "map" is a quick look (draws around the mode).
     fitted : how the fits of a study are come by, by its folder, so that they can be kept; ``say`` is told what is done.
 
     Returns

@@ -11,6 +11,7 @@ import pandas as pd
 from bayes_listexp import figures, predictive
 from bayes_listexp.checks import Check
 from bayes_listexp.exclusions import kept
+from bayes_listexp.importance import Approximation
 from bayes_listexp.reanalysis.analysis import Reanalysis
 from bayes_listexp.reanalysis.known import EVERYBODY, PrintedEstimate
 from bayes_listexp.report import (
@@ -33,7 +34,8 @@ from bayes_listexp.tables import Interval, Number, Percent, Points, Table, Text,
 
 HOW = {
     "nuts": "The posterior was sampled (NUTS).",
-    "map": "A quick look: a normal approximation at the posterior mode, not a sampled posterior. Fit again with --method nuts to publish.",
+    "map": "A quick look: draws around each posterior mode, corrected by importance weights where these can be relied on, as each page "
+    "says; no sampled posteriors. Fit again with --method nuts to publish.",
 }
 GROUPS = {"all": "Everybody", "group": "Group", "direct": "Answer to the direct question"}
 
@@ -68,6 +70,12 @@ def study_page(found: Reanalysis, command: str = "") -> Report:
         alarm="The sampler did not converge. " + " ".join(failed) if failed else None,
         facts=(("Seed", str(fact(found.tree, "arguments")["seed"])), ("Counts (SHA-256)", str(found.study.source["sha256"]))),
     )
+
+
+def _how(found: Reanalysis) -> str:
+    """How the posterior of a study was come by."""
+    told = Approximation.of(found.tree)
+    return HOW["nuts"] if told is None else f"A quick look. {told.words()} Fit again with --method nuts to publish."
 
 
 def headline(found: Reanalysis) -> str:
@@ -157,7 +165,7 @@ def _estimates(found: Reanalysis) -> Section:
             f"By the answer to the direct question: what the list alone says of those who said no and of those who said yes.{share} If all "
             "who say yes mean it, their share is 100 %; a share above 0 among those who say no is what the list brings to light."
         ))  # fmt: skip
-    lead = f"Posterior median with the interval that holds 95 % of the posterior. {HOW[fact(found.tree, 'arguments')['method']]}"
+    lead = f"Posterior median with the interval that holds 95 % of the posterior. {_how(found)}"
     return Section("estimates", "Estimates", lead, tuple(blocks))
 
 
@@ -209,12 +217,12 @@ def worst(checks: Sequence[Check]) -> str:
 
 
 def _methods(found: Reanalysis, command: str) -> Section:
-    arguments, specification = fact(found.tree, "arguments"), fact(found.tree, "specification")
+    specification = fact(found.tree, "specification")
     text = (
         f"The list has J = {found.study.J} control items. The trait's prevalence has the formula {specification['trait']}; respondents "
         "answer truthfully; the number of control items that apply has any distribution (a softmax) whose predictor has the same formula "
         "and is shifted by the trait, with the package's default priors. The difference in means is the mean answer of the treatment arm "
-        "minus that of the control arm, with a normal interval from the variances of both. " + HOW[arguments["method"]]
+        "minus that of the control arm, with a normal interval from the variances of both. " + _how(found)
     )
     blocks: list[Block] = [Code("Methods paragraph, to paste", text)]
     blocks += [Code("To reproduce", command, "sh")] if command else []

@@ -69,7 +69,8 @@ def test_a_setting_that_the_report_does_not_know_is_refused(plain, plain_tree):
 def test_a_quick_look_says_so_in_red(plain, plain_tree):
     report = report_of(plain, plain_tree, "Title")
     assert report.alarm is not None
-    assert "normal approximation" in report.alarm
+    assert "This is a quick look. Draws around the posterior mode, corrected by importance weights" in report.alarm
+    assert f"Pareto k is {plain_tree['posterior'].attrs['pareto_k']:.2f}" in report.alarm
     assert not converged(plain_tree)
 
 

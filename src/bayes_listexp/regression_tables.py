@@ -91,8 +91,9 @@ def _note(trees: Mapping[str, xr.DataTree], spread: str) -> str:
     said = [f"Posterior medians, {BELOW[spread]}; linear predictors on the scale of the formula's columns."]
     said += ["sd(.. | ..): spread of group effects."]
     said += ["LOO elpd: leave-one-out expected log predictive density, comparable between fits that predict the same data only."]
-    quick = {name: told for name, tree in trees.items() if (told := Approximation.of(tree))}
-    approximate, corrected = ([name for name, told in quick.items() if told.corrected is having] for having in (False, True))
+    quick = [name for name, tree in trees.items() if stored.fact(tree, "arguments").get("method") != "nuts"]
+    corrected = [name for name in quick if (told := Approximation.of(trees[name])) and told.corrected]
+    approximate = [name for name in quick if name not in corrected]
     doubtful = [name for name, tree in trees.items() if name not in quick and not converged(tree)]
     said += [f"Normal approximation at the mode, not sampled: {', '.join(approximate)}."] * bool(approximate)
     said += [f"Draws around the mode, corrected by importance weights, not sampled: {', '.join(corrected)}."] * bool(corrected)

@@ -77,10 +77,10 @@ def person_effects(tree: xr.DataTree) -> Check:
 
 
 def not_sampled(tree: xr.DataTree) -> Check:
-    """How far to trust a quick look: no fault where importance weights corrected it, though it was not sampled."""
+    """A quick look is not sampled; how far to trust it."""
     told = Approximation.of(tree) or Approximation(corrected=False)
     text = f"This is a quick look. {told.words()} Fit with method 'nuts' before publishing."
-    return Check("sampling", "Was the posterior sampled?", None if told.corrected else False, told.pareto_k, None, text)
+    return Check("sampling", "Was the posterior sampled?", False, told.pareto_k, None, text)
 
 
 def _varying(posterior: xr.Dataset) -> xr.Dataset:

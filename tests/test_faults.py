@@ -22,12 +22,14 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.fit_command import _collect
 from bayes_listexp.folders import NEW, alone_in, load_tree, parts_of, store_tree, write_text
 from bayes_listexp.kept_fits import Fits
-from bayes_listexp.many_runs import Outcome
+from bayes_listexp.many_runs import Outcome, on_cluster
 from bayes_listexp.read import read_survey
 from bayes_listexp.sampling import Density, Sampler, sample_nuts
 from bayes_listexp.scanning import scan_survey
 from bayes_listexp.spec import read_spec
 from bayes_listexp.stored import interrupted
+from benchmarks import batch_throughput, faults
+from tests.fake_work import faulty
 from tests.test_spec_and_cli import SURVEY, people, run
 
 
@@ -266,6 +268,17 @@ def test_an_interruption_says_how_far_it_came(tmp_path, capsys, monkeypatch):
     assert (code, err) == (130, "bayes-listexp: interrupted. What was finished is kept.\n")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_begins_nothing_new_when_it_is_interrupted():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        outcomes = on_cluster(faulty, [0, *[40] * 30], cluster.scheduler_address)  # a minute's work, in pieces of two seconds
+        assert next(outcomes).result == 0
+        begun = time.monotonic()
+        outcomes.close()
+    assert time.monotonic() - begun < 30
+
+
 # Downloads
 
 
@@ -289,3 +302,44 @@ def test_a_compressed_file_that_is_cut_off_is_named(tmp_path):
         for read in (read_survey, scan_survey):
             with pytest.raises(InputError, match=r"survey\.csv\.gz: the .*file is damaged"):
                 pd.DataFrame(read(path))
+
+
+# The tables of the benchmarks
+
+
+def test_the_watch_of_the_benchmark_sees_what_is_lost_and_what_is_wrong(tmp_path):
+    place = faults.Place(tmp_path, ["a", "b"], {name: a_fit(1) for name in "ab"}, {name: "{}" for name in "ab"})
+    watch = faults.Watch(place, "runs")
+    for name in "ab":
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert watch.look() == (0, 0)
+    assert watch.look(complete=True) == (0, 4)  # two fits and two summaries
+    store_tree(a_fit(1), tmp_path / "runs" / "a" / "fit.nc")
+    assert watch.look() == (0, 0)
+    store_tree(a_fit(1), tmp_path / "runs" / "a" / "fit.nc")  # finished, and made again
+    store_tree(a_fit(2), tmp_path / "runs" / "b" / "fit.nc")  # another result
+    assert watch.look() == (1, 1)
+    (tmp_path / "runs" / "b" / "fit.nc").write_bytes(b"half")
+    assert watch.look() == (0, 1)
+    (tmp_path / "runs" / "a" / "fit.nc").unlink()
+    store_tree(a_fit(1, "1 of 2 chains"), tmp_path / "runs" / "b" / "fit.nc")  # marked, so that nobody takes it for a whole one
+    assert watch.look() == (1, 0)
+
+
+def test_the_page_on_faults_adds_tries_up():
+    every = [{"fault": "twice", "lost": 1, "wrong": 0, "message": "bayes-listexp: /a/b/held/one: process 17 on host is writing there."},
+             {"fault": "twice", "lost": 0, "wrong": 2, "message": "bayes-listexp: held/one: process 4 on other is writing there."},
+             {"fault": "kill", "lost": 0, "wrong": 0, "message": "", "whom": "main"},
+             {"fault": "kill", "lost": 0, "wrong": 1, "message": "", "whom": "nobody"}]  # fmt: skip
+    kill, twice = faults.rows(every)
+    assert kill[1:] == ["1", "0", "1", "(none; the same command does the rest)"]
+    assert twice[1:] == ["2", "1", "2", "`bayes-listexp: runs/one: process 1234 on this-machine is writing there.`"]
+
+
+def test_the_table_of_throughput_is_of_medians():
+    one = {"way": "dask", "workers": 1, "killed": False, "fits": 60, "complete": 60, "identical": 60, "load": 0.1}
+    every = [{**one, "seconds": s} for s in (90.0, 110.0, 100.0)] + [{**one, "workers": 2, "seconds": s} for s in (50.0, 50.0, 70.0)]
+    every.append({**one, "workers": 2, "killed": True, "seconds": 60.0, "identical": 59})
+    text = batch_throughput.summary(every)
+    assert "| dask | 60 | 3 | 100 | 50 | 2.00 | 0.1 to 0.1 |" in text
+    assert "| dask, a worker killed | 1 | 60 | 60 | 59 |" in text

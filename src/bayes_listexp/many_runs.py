@@ -99,7 +99,7 @@ def in_processes[Item](
 def on_cluster[Item](task: Callable[[Item], Any], items: Sequence[Item], address: str) -> Iterator[Outcome]:
     """The outcomes of ``task`` on each item, as they are done, from the workers of the Dask cluster whose scheduler is at ``address``.
 
-    What a worker was doing when it died is done by another.
+    What a worker was doing when it died is done by another. At Ctrl-C workers end what they are doing, and begin nothing new.
 
     Raises
     ------
@@ -110,8 +110,12 @@ def on_cluster[Item](task: Callable[[Item], Any], items: Sequence[Item], address
         from distributed import Client
     except ImportError as error:
         raise InputError("--scheduler: a cluster needs Dask; install bayes-listexp[scale].") from error
-    with Client(address) as client, client.get_executor(pure=False, retries=0) as cluster:
-        yield from _outcomes(task, items, [cluster] * len(items), lambda: cluster)
+    with Client(address) as client:
+        cluster = client.get_executor(pure=False, retries=0)
+        try:
+            yield from _outcomes(task, items, [cluster] * len(items), lambda: cluster)
+        finally:
+            cluster.shutdown(wait=False)  # with Ctrl-C, work that was not begun is not begun any more
 
 
 def shares(processors: int, items: int, asked: int | None = None) -> tuple[int, int]:

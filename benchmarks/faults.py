@@ -277,22 +277,14 @@ def kill_at_steps(place: Place, tries: int) -> Iterator[Line]:
 
     What it writes is the undisturbed fit: sampling it each time would only take longer.
     """
-    from bayes_listexp import batch
-    from bayes_listexp.spec import read_spec
-
-    def made(runs: str) -> Any:
-        batch.fit = lambda *given, **more: place.reference[place.specs[0]].copy()
-        return batch.run_spec(spec, place.folder / runs, report=False)
-
-    spec = read_spec(place.folder / f"{place.specs[0]}.toml")
     own = place.part(1)
     step, alive = 0, False
     while not alive and step < 2 * tries:
         watch = Watch(own, f"step{step}")
-        first = _forked(functools.partial(made, watch.runs), step)
+        first = _forked(functools.partial(_written, own, watch.runs), step)
         alive = first == 0
         found = [watch.look(complete=alive)]
-        again = _forked(functools.partial(made, watch.runs), None)
+        again = _forked(functools.partial(_written, own, watch.runs), None)
         found.append(watch.look(complete=True))
         lost, wrong = np.sum(found, axis=0)
         left = [path.name for path in (place.folder / watch.runs).rglob("*") if path.name.startswith(".")]
@@ -302,24 +294,20 @@ def kill_at_steps(place: Place, tries: int) -> Iterator[Line]:
 
 
 def kill_one(place: Place, tries: int) -> Iterator[Line]:
-    """Kill a process that does one run after another at a random moment; then another goes on, in the same folder.
+    """Kill a process that writes one run after another, at a random moment; then another goes on, in the same folder.
 
-    The process is a copy of this one, which has the package loaded: it is at work all the time, and not mostly loading.
+    The process is a copy of this one, which has the package loaded, and its fits are the undisturbed ones, so that the kill comes while
+    runs are recognised and written, and not while the package is loaded and chains run, when there is nothing to lose.
     """
-    from bayes_listexp.batch import run_spec
-    from bayes_listexp.spec import read_spec
-
-    def batch(runs: str) -> None:
-        for name in place.specs:
-            run_spec(read_spec(place.folder / f"{name}.toml"), place.folder / runs, report=False)
-
     rng, batches, done = np.random.default_rng(), 0, 0
-    watch, seconds = Watch(place, "one0"), 0.5 * place.seconds / len(place.specs)
+    begun = time.monotonic()
+    _forked(functools.partial(_written, place, "timed"), None)
+    seconds, watch = time.monotonic() - begun, Watch(place, "one0")
     while done < tries:
         if (pid := os.fork()) == 0:
-            batch(watch.runs)
+            _written(place, watch.runs)
             os._exit(0)
-        time.sleep(float(rng.uniform(0, 2 * seconds)))
+        time.sleep(float(rng.uniform(0, 0.5 * seconds)))
         killed = os.waitpid(pid, os.WNOHANG)[0] == 0
         if killed:
             os.kill(pid, signal.SIGKILL)
@@ -330,9 +318,19 @@ def kill_one(place: Place, tries: int) -> Iterator[Line]:
         if not killed:
             batches += 1
             watch = Watch(place, f"one{batches}")
-    code = _forked(functools.partial(batch, watch.runs), None)
+    code = _forked(functools.partial(_written, place, watch.runs), None)
     lost, wrong = watch.look(complete=True)
     yield line(lost, wrong + (code != 0), "", whom="nobody")
+
+
+def _written(place: Place, runs: str) -> None:
+    """Run the specs of a place one after another, each with its undisturbed fit in place of a new one."""
+    from bayes_listexp import batch
+    from bayes_listexp.spec import read_spec
+
+    for name in place.specs:
+        batch.fit = lambda *given, name=name, **more: place.reference[name].copy()
+        batch.run_spec(read_spec(place.folder / f"{name}.toml"), place.folder / runs, report=False)
 
 
 def _forked(work: Callable[[], Any], step: int | None) -> int:
@@ -583,7 +581,7 @@ def marked(place: Place, run: Path) -> bool:
 
 FAULTS: dict[str, tuple[str, int, Callable[[Place, int], Iterator[Line]]]] = {
     "kill": ("kill -9 of the main process, of a worker or of all, at a random moment of a batch", KILLS, kills),
-    "kill-run": ("kill -9 of a process at a random moment of its runs, one after another", KILLS, kill_one),
+    "kill-run": ("kill -9 of a process at a random moment while it writes one run after another", KILLS, kill_one),
     "steps": ("kill -9 before and after every single step of writing a run", 100, kill_at_steps),
     "twice": ("the same batch begun twice into one folder; a folder in use", 2, two_at_once),
     "memory": ("out of memory in one run of a batch (`--memory 2`)", 2, out_of_memory),

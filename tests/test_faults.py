@@ -136,6 +136,15 @@ def test_a_fit_of_another_key_is_replaced_with_all_that_was_said_of_it(fits):
     assert [path.name for path in fits.target.iterdir()] == ["fit.nc"]
 
 
+def test_a_stored_fit_gets_the_smallest_group_that_may_be_shown_now(fits):
+    fits, _ = fits
+    tree = fits.of("fit", "key", a_fit)
+    assert fits.withholding("fit", tree, 0) is tree
+    assert fits.withholding("fit", tree, 20).attrs["smallest_group"] == 20
+    assert load_tree(fits.target).attrs["smallest_group"] == 20  # which `show` and `compare` read
+    fits.of("fit", "key", lambda: pytest.fail("made again"))
+
+
 def test_a_fit_that_was_interrupted_is_kept_marked_and_never_taken_for_a_whole_one(fits):
     fits, said = fits
     left = "1 of 2 chains, with 9 of 500 draws each"

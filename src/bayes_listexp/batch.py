@@ -15,7 +15,6 @@ from bayes_listexp import report as reporting
 from bayes_listexp.changes import wave_dates
 from bayes_listexp.checks import converged
 from bayes_listexp.comparison_page import comparison_report
-from bayes_listexp.disclosure import withholding
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -161,16 +160,20 @@ def _survey(spec: Spec, fits: Fits, progress: bool) -> Made:
     arguments["sample"] = {**arguments["sample"], "progress": progress}
     settings = spec.table("report")
     data = study.sha256
-    trees = {"fit": fits.of("fit", key_of(data, arguments), partial(fit, study, **arguments))}
+
+    def kept(name: str, given: Mapping[str, Any], label: str = "") -> xr.DataTree:
+        tree = fits.of(name, key_of(data, given), partial(fit, study, **given), label)
+        return fits.withholding(name, tree, study.smallest_group)
+
+    trees = {"fit": kept("fit", arguments)}
     alternatives: dict[str, xr.DataTree] = {}
     for i, alternative in enumerate(settings.get("alternatives", [])):
         if any(map(interrupted, trees.values())):
             break
         changed = {**arguments, **{k: v for k, v in alternative.items() if k != "name"}}
         name = f"alternative_{i + 1}"
-        trees[name] = fits.of(name, key_of(data, changed), partial(fit, study, **changed), str(alternative["name"]))
+        trees[name] = kept(name, changed, str(alternative["name"]))
         alternatives[str(alternative["name"])] = trees[name]
-    trees = {name: withholding(tree, study.smallest_group) for name, tree in trees.items()}  # stored ones may have had another number
     survey = Survey(
         study,
         trees["fit"],

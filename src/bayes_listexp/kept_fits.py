@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
+from bayes_listexp.disclosure import withholding
 from bayes_listexp.errors import InputError
 from bayes_listexp.folders import ADVICE, load_tree, store_tree
 from bayes_listexp.stored import PACKAGES, interrupted
@@ -54,6 +55,13 @@ class Fits(NamedTuple):
         if interrupted(tree):
             raise KeyboardInterrupt
         return tree
+
+    def withholding(self, name: str, tree: xr.DataTree, smallest: int) -> xr.DataTree:
+        """A fit with the smallest group that may be shown now; it is stored with it, if it was stored with another number."""
+        now = withholding(tree, smallest)
+        if now is not tree:
+            store_tree(now, self.target / f"{name}.nc")
+        return now
 
     def _kept(self, path: Path, key: str) -> xr.DataTree | None:
         """What is stored, if it is the fit of this key and whole; what cannot be read is set aside."""

@@ -33,7 +33,7 @@ picture: $(STAMP)
 
 # tests/conftest.py says what stays in one process, and in which order it starts.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=40 --durations-min=3
 
 docs: $(DOCS)
 	$(BIN)/python -m sphinx -b html -j 2 -q -W --keep-going -d build/docs/doctrees docs build/docs/html

@@ -211,6 +211,8 @@ BAD_MARGINS = [
     (KnownPrevalence, {}, "KnownPrevalence: give either yes and n, or share and se"),
     (KnownPrevalence, {"yes": 3, "n": 8, "share": 0.3}, "give either yes and n, or share and se"),
     (KnownPrevalence, {"yes": 3}, "give either yes and n, or share and se"),
+    (KnownPrevalence, {"yes": 3, "n": {"region": "a"}}, "n = {'region': 'a'} is not a number"),
+    (KnownPrevalence, {"group": 40, "yes": 3, "n": 8}, "group = 40: give levels by column"),
     (KnownPrevalence, {"yes": 9, "n": 8}, "yes = 9 of n = 8: yes must lie between 0 and n"),
     (KnownPrevalence, {"yes": -1, "n": 8}, "yes = -1 of n = 8"),
     (KnownPrevalence, {"yes": 0, "n": 0}, "yes = 0 of n = 0"),

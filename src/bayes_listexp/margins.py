@@ -111,6 +111,11 @@ def _check(margin: Any, kind: str) -> None:
     counts, normal = (margin.yes is not None, margin.n is not None), (margin.share is not None, margin.se is not None)
     if not (all(counts) and not any(normal) or all(normal) and not any(counts)):
         raise InputError(f"{kind}: give either yes and n, or share and se.")
+    for name in ("yes", "n", "share", "se", "discount", "bias"):
+        if (value := getattr(margin, name)) is not None and not isinstance(value, (int, float, np.number)):
+            raise InputError(f"{kind}: {name} = {value!r} is not a number.")
+    if not isinstance(group := getattr(margin, "group", {}), Mapping):
+        raise InputError(f'{kind}: group = {group!r}: give levels by column, such as {{"region": "Almaty"}}.')
     if all(counts) and not (0 <= margin.yes <= margin.n and margin.n > 0 and np.isfinite(margin.n)):
         raise InputError(f"{kind}: yes = {margin.yes!r} of n = {margin.n!r}: yes must lie between 0 and n, and n be above 0.")
     if all(normal) and not (0 <= margin.share <= 1 and margin.se > 0 and np.isfinite(margin.se)):

@@ -1,8 +1,9 @@
 """Golden posteriors: what fixed models said about a fixed study when they were last looked at.
 
 ``python tests/golden.py [study ...]`` fits studies (all without names) by long NUTS runs and writes tests/golden/posteriors.json: mean,
-standard deviation and quantiles with their Monte Carlo errors; and tests/golden/densities.json, the log density of many more models at fixed points, which
-is exact. tests/test_golden.py holds the package against both. Run it only for a change that is meant to move results, and say why.
+standard deviation and quantiles with their Monte Carlo errors; and tests/golden/densities.json, the log density of many more models at
+fixed points, which is exact. tests/test_golden.py holds the package against both. Run it only for a change that is meant to move
+results, and say why.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,13 +39,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_listexp import batch
 from bayes_listexp.cli import main as command_line
 from bayes_listexp.errors import InputError
 from bayes_listexp.folders import LOCK, alone_in, load_tree
+from bayes_listexp.spec import read_spec
 from bayes_listexp.stored import interrupted
 
 FILE = Path(__file__).parent / "results" / "faults.jsonl"
-KILLS, BATCH, LONGEST = 50, 6, 900
+KILLS, BATCH, LONGEST = 50, 3, 900
 
 SPEC = """\
 title = "A quick look"
@@ -63,20 +66,52 @@ counts = "binomial"
 {sample}
 """
 
-SAMPLING = """\
-import sys
-from nutpie.sample import _BackgroundSampler
-wait = _BackgroundSampler.wait
-def told(self, **more):
-    print("sampling", file=sys.stderr, flush=True)
-    return wait(self, **more)
-_BackgroundSampler.wait = told
-from bayes_listexp.cli import main
-main()
-"""
-"""The command line, which says when the chains begin."""
-
 Line = dict[str, Any]
+
+
+class Copy:
+    """A copy of this process that does some work and ends; used as one that `subprocess` has begun."""
+
+    def __init__(self, work: Callable[[], int]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of libraries, which wait for work that does not come
+            self.pid = os.fork()
+        self.code: int | None = None
+        if self.pid == 0:
+            code = 70
+            try:
+                code = work()
+            finally:
+                os._exit(code)
+
+    def poll(self) -> int | None:
+        """The exit code, or minus the signal; None while it is at work."""
+        if self.code is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if ended else None
+        return self.code
+
+    def wait(self, seconds: float) -> int:
+        """The exit code, when it has ended."""
+        end = time.monotonic() + seconds
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", seconds)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, which: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, which)
+
+
+def _command(*arguments: str) -> int:
+    """The exit code of a command in this process."""
+    try:
+        command_line(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
 
 
 @dataclass
@@ -91,15 +126,29 @@ class Place:
 
     def start(self, runs: str, *options: str, specs: Sequence[str] = (), **more: Any) -> subprocess.Popen[str]:
         """Begin `bayes-listexp fit` in a session of its own; what it says goes to a file."""
-        code = SAMPLING if more.pop("told", False) else "from bayes_listexp.cli import main; main()"
-        command = [sys.executable, "-c", code, "fit", *(f"{name}.toml" for name in specs or self.specs), "--out", runs, *options]
+        command = [sys.executable, "-c", "from bayes_listexp.cli import main; main()", "fit", "--out", runs, *options,
+                   *(f"{name}.toml" for name in specs or self.specs)]
         with (self.folder / "said.txt").open("w", encoding="utf-8") as said:
             return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True, text=True,
                                     **more)  # fmt: skip
 
-    def fit(self, runs: str, *options: str, **more: Any) -> tuple[int, str]:
+    def copy(self, runs: str, specs: Sequence[str] = (), prepare: Callable[[], Any] = int) -> Copy:
+        """The same for one spec after another, in a copy of this process, which has the package loaded already."""
+        def work() -> int:
+            prepare()
+            os.chdir(self.folder)
+            said = os.open(self.folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(said, 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+            return max(_command("fit", f"{name}.toml", "--out", runs) for name in specs or self.specs)
+
+        return Copy(work)
+
+    def fit(self, runs: str, *options: str, specs: Sequence[str] = (), prepare: Callable[[], Any] = int) -> tuple[int, str]:
         """The exit code of a whole run, and what it said."""
-        return self.start(runs, *options, **more).wait(LONGEST), self.said()
+        process = self.start(runs, *options, specs=specs) if options else self.copy(runs, specs, prepare)
+        return process.wait(LONGEST), self.said()
 
     def part(self, number: int) -> Place:
         """The same with the first so many specs."""
@@ -281,10 +330,10 @@ def kill_at_steps(place: Place, tries: int) -> Iterator[Line]:
     step, alive = 0, False
     while not alive and step < 2 * tries:
         watch = Watch(own, f"step{step}")
-        first = _forked(functools.partial(_written, own, watch.runs), step)
+        first = Copy(functools.partial(_written, own, watch.runs, step)).wait(LONGEST)
         alive = first == 0
         found = [watch.look(complete=alive)]
-        again = _forked(functools.partial(_written, own, watch.runs), None)
+        again = Copy(functools.partial(_written, own, watch.runs)).wait(LONGEST)
         found.append(watch.look(complete=True))
         lost, wrong = np.sum(found, axis=0)
         left = [path.name for path in (place.folder / watch.runs).rglob("*") if path.name.startswith(".")]
@@ -301,46 +350,34 @@ def kill_one(place: Place, tries: int) -> Iterator[Line]:
     """
     rng, batches, done = np.random.default_rng(), 0, 0
     begun = time.monotonic()
-    _forked(functools.partial(_written, place, "timed"), None)
+    Copy(functools.partial(_written, place, "timed")).wait(LONGEST)
     seconds, watch = time.monotonic() - begun, Watch(place, "one0")
     while done < tries:
-        if (pid := os.fork()) == 0:
-            _written(place, watch.runs)
-            os._exit(0)
+        process = Copy(functools.partial(_written, place, watch.runs))
         time.sleep(float(rng.uniform(0, 0.5 * seconds)))
-        killed = os.waitpid(pid, os.WNOHANG)[0] == 0
+        killed = process.poll() is None
         if killed:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            process.send_signal(signal.SIGKILL)
+            process.wait(LONGEST)
         lost, wrong = watch.look(complete=not killed)
         done += killed
         yield line(lost, wrong, "", whom="run" if killed else "nobody", finished=len(watch.seen))
         if not killed:
             batches += 1
             watch = Watch(place, f"one{batches}")
-    code = _forked(functools.partial(_written, place, watch.runs), None)
+    code = Copy(functools.partial(_written, place, watch.runs)).wait(LONGEST)
     lost, wrong = watch.look(complete=True)
     yield line(lost, wrong + (code != 0), "", whom="nobody")
 
 
-def _written(place: Place, runs: str) -> None:
-    """Run the specs of a place one after another, each with its undisturbed fit in place of a new one."""
-    from bayes_listexp import batch
-    from bayes_listexp.spec import read_spec
-
+def _written(place: Place, runs: str, step: int | None = None) -> int:
+    """Run the specs of a place one after another, each with its undisturbed fit in place of a new one; be killed at a step."""
+    if step is not None:
+        _kill_at(step)
     for name in place.specs:
         batch.fit = lambda *given, name=name, **more: place.reference[name].copy()
         batch.run_spec(read_spec(place.folder / f"{name}.toml"), place.folder / runs, report=False)
-
-
-def _forked(work: Callable[[], Any], step: int | None) -> int:
-    """Do work in a copy of this process, which is killed at a step; minus the signal, or 0."""
-    if (pid := os.fork()) == 0:
-        if step is not None:
-            _kill_at(step)
-        work()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return 0
 
 
 def _kill_at(step: int) -> None:
@@ -366,13 +403,13 @@ def two_at_once(place: Place, tries: int) -> Iterator[Line]:
     place = place.part(3)
     for i in range(tries):
         watch = Watch(place, f"twice{i}")
-        first, second = (place.start(watch.runs, "--jobs", "1") for _ in range(2))
+        first, second = (place.copy(watch.runs) for _ in range(2))
         codes = [process.wait(LONGEST) for process in (first, second)]
         lost, wrong = watch.look(complete=True)
         yield line(lost, wrong, "", codes=codes)
     watch = Watch(place, "held")
     with alone_in(place.folder / "held" / place.specs[0]):
-        code, said = place.fit(watch.runs)
+        code, said = place.fit(watch.runs, specs=place.specs[:1])
     lost, wrong = watch.look()
     again, _ = place.fit(watch.runs)
     after = watch.look(complete=True)
@@ -425,7 +462,7 @@ def disk_full(place: Place, tries: int) -> Iterator[Line]:
             late = bool(i % 2)
             if not late:
                 fill(ballast, 2**20)
-            process = place.start("disk", specs=place.specs[1:2])
+            process = place.copy("disk", specs=place.specs[1:2])
             lock = here / place.specs[1] / LOCK
             while late and process.poll() is None and not lock.exists():
                 time.sleep(0.01)
@@ -450,7 +487,7 @@ def largest_file(place: Place, tries: int) -> Iterator[Line]:
     place = place.part(1)
     for i in range(tries):
         watch = Watch(place, f"quota{i}")
-        code, said = place.fit(watch.runs, preexec_fn=limit)
+        code, said = place.fit(watch.runs, prepare=limit)
         found = [watch.look()]
         place.fit(watch.runs)
         found.append(watch.look(complete=True))
@@ -488,7 +525,7 @@ def read_only(place: Place, tries: int) -> Iterator[Line]:
 
 
 def damaged(place: Place, tries: int) -> Iterator[Line]:
-    """All results of a finished batch damaged, each in another way; then the same command again."""
+    """The results of a finished batch damaged, each in another way; then the same command again."""
     rng = np.random.default_rng()
     ways: list[tuple[str, Callable[[bytes], bytes]]] = [
         ("empty", lambda b: b""),
@@ -500,11 +537,12 @@ def damaged(place: Place, tries: int) -> Iterator[Line]:
     ]
     place.finished("damaged", place.specs)
     for _ in range(tries):
-        for name, (_, way) in zip(place.specs, ways, strict=True):
+        ways = [*ways[BATCH:], *ways[:BATCH]]
+        for name, (_, way) in zip(place.specs, ways, strict=False):
             path = place.folder / "damaged" / name / "fit.nc"
             path.write_bytes(way(path.read_bytes()))
         _, said = place.fit("damaged")
-        for name, (what, _) in zip(place.specs, ways, strict=True):
+        for name, (what, _) in zip(place.specs, ways, strict=False):
             folder = place.folder / "damaged" / name
             right = _is(folder, place.reference[name]) and (folder / "fit.nc.damaged").exists()
             told = [text for text in said.splitlines() if f"{name}/fit.nc: not a readable fit" in text]
@@ -531,12 +569,8 @@ def download(place: Place, tries: int) -> Iterator[Line]:
     for _ in range(tries):
         (place.folder / "part.parquet").write_bytes(content[: int(rng.integers(0, len(content)))])
         said = io.StringIO()
-        code = 0
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            try:
-                command_line(["fit", str(place.folder / "download.toml"), "--out", str(place.folder / "download")])
-            except SystemExit as stop:
-                code = int(stop.code or 0)
+            code = _command("fit", str(place.folder / "download.toml"), "--out", str(place.folder / "download"))
         yield line(0, (code != 2) + ("part.parquet" not in said.getvalue()) + (place.folder / "download").exists(), last(said.getvalue()))
 
 
@@ -553,7 +587,7 @@ def ctrl_c(place: Place, tries: int) -> Iterator[Line]:
     for i in range(tries):
         early = i % 3 == 2
         watch = Watch(own, f"interrupted{i}")
-        process = own.start(watch.runs, told=True)
+        process = own.copy(watch.runs, prepare=say_when_sampling)
         if early:
             time.sleep(float(rng.uniform(0.3, 0.3 * own.seconds)))
         else:
@@ -562,9 +596,9 @@ def ctrl_c(place: Place, tries: int) -> Iterator[Line]:
             time.sleep(float(rng.uniform(1.0, 2.5)))
         process.send_signal(signal.SIGINT)
         code, said = process.wait(LONGEST), own.said().replace("sampling\n", "")
-        found = [watch.look()]
         there = own.folder / watch.runs / "sampled" / "fit.nc"
         partial = there.exists() and bool(interrupted(load_tree(there)))
+        found = [(0, 0) if partial else watch.look()]  # what is said of a part differs, and is looked at below
         wrong = (not partial and not early) + (partial and not marked(own, there.parent)) + (code not in (1, 130))
         again, _ = own.fit(watch.runs)
         found.append(Watch(own, watch.runs).look(complete=True))
@@ -572,11 +606,25 @@ def ctrl_c(place: Place, tries: int) -> Iterator[Line]:
         yield line(0, int(np.sum(found, axis=0)[1]) + wrong + (not whole) + (again != 0), last(said), early=early, code=code)
 
 
+def say_when_sampling() -> None:
+    """Let this process say when its chains begin."""
+    from nutpie.sample import _BackgroundSampler
+
+    wait = _BackgroundSampler.wait
+
+    def told(self: Any, **more: Any) -> Any:
+        print("sampling", file=sys.stderr, flush=True)
+        return wait(self, **more)
+
+    _BackgroundSampler.wait = told
+
+
 def marked(place: Place, run: Path) -> bool:
     """Whether `show` and the summary say that a fit was interrupted."""
-    shown = subprocess.run([sys.executable, "-c", "from bayes_listexp.cli import main; main()", "show", str(run)], check=True,
-                           capture_output=True, text=True).stdout  # fmt: skip
-    return "Sampling was interrupted" in shown and '"converged": false' in (run / "summary.json").read_text(encoding="utf-8")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        _command("show", str(run))
+    return "Sampling was interrupted" in shown.getvalue() and '"converged": false' in (run / "summary.json").read_text(encoding="utf-8")
 
 
 FAULTS: dict[str, tuple[str, int, Callable[[Place, int], Iterator[Line]]]] = {
@@ -584,11 +632,11 @@ FAULTS: dict[str, tuple[str, int, Callable[[Place, int], Iterator[Line]]]] = {
     "kill-run": ("kill -9 of a process at a random moment while it writes one run after another", KILLS, kill_one),
     "steps": ("kill -9 before and after every single step of writing a run", 100, kill_at_steps),
     "twice": ("the same batch begun twice into one folder; a folder in use", 2, two_at_once),
-    "memory": ("out of memory in one run of a batch (`--memory 2`)", 2, out_of_memory),
+    "memory": ("out of memory in one run of a batch (`--memory 2`)", 1, out_of_memory),
     "full": ("disk full, before a run or during it", 4, disk_full),
     "quota": ("files of more than 100 kB refused by the system", 2, largest_file),
     "read-only": ("a folder that cannot be written to", 3, read_only),
-    "damaged": ("a result damaged: empty, cut off, a bit changed, a block of zeros, another file", 3, damaged),
+    "damaged": ("a result damaged: empty, cut off, a bit changed, a block of zeros, another file", 4, damaged),
     "download": ("a parquet file of which only the beginning has arrived", 30, download),
     "ctrl-c": ("Ctrl-C while the chains run, and before", 6, ctrl_c),
 }
@@ -695,6 +743,7 @@ def main() -> None:
     running.add_argument("--tries", type=int, help="in place of each fault's own number")
     commands.add_parser("summary")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is not heeded where this runs in the background
     if given.command == "summary":
         print(summary())
         return

@@ -33,6 +33,14 @@ from tests.fake_work import faulty
 from tests.test_spec_and_cli import SURVEY, people, run
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heeded():
+    """It is not in a process that began in the background, nor in those that it begins."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupting(call):
     """A normal density of two parameters; its given call is a Ctrl-C."""
     calls = []

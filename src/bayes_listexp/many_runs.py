@@ -93,7 +93,8 @@ def in_processes[Item](
         return stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(memory,)))
 
     with ExitStack() as stack, _environment(threads):
-        yield from _outcomes(partial(_interruptible, task), items, [fresh() for _ in range(min(workers, len(items)))], fresh)
+        heeded = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as it is of commands in the background
+        yield from _outcomes(partial(_interruptible, task, heeded), items, [fresh() for _ in range(min(workers, len(items)))], fresh)
 
 
 def on_cluster[Item](task: Callable[[Item], Any], items: Sequence[Item], address: str) -> Iterator[Outcome]:
@@ -191,9 +192,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _interruptible[Item](task: Callable[[Item], Any], item: Item) -> Any:
-    """A task that Ctrl-C reaches."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _interruptible[Item](task: Callable[[Item], Any], heeded: bool, item: Item) -> Any:
+    """A task that Ctrl-C reaches, if the main process heeds it."""
+    if heeded:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return task(item)
     finally:

@@ -91,6 +91,7 @@ ROOMS = [
     "predictive",
     "curvature",
     "stored",
+    "verification",
     "fitting",
     "targets",
     "estimates",
@@ -156,6 +157,7 @@ ROOMS = [
     "many_runs",
     "fit_command",
     "gallery_command",
+    "verify_command",
     "cli",
 ]
 """The rooms in order: each imports from those before it, none from those after it. A folder is one room."""

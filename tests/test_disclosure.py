@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import socket
 import zipfile
 
 import numpy as np
@@ -46,6 +47,23 @@ def respondents():
     frame.loc[[3, 50, 91, 120, 222, 333], "group"] = RARE
     frame["age"] = np.where(np.arange(n) == 17, 97, rng.integers(18, 70, n))
     return frame.assign(y=rng.binomial(3, 0.4, n) + frame["arm"] * rng.binomial(1, 0.4, n))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connections():
+    """Every attempt to reach another machine, or to find its address, while the tests of this module run; each fails."""
+    tried = []
+
+    def refuse(*asked, **_):
+        tried.append(asked)
+        raise OSError("no network")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, refuse)
+        for name in ("getaddrinfo", "gethostbyname", "create_connection"):
+            patch.setattr(socket, name, refuse)
+        yield tried
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +180,16 @@ def test_an_id_that_nobody_declared_is_no_group(tmp_path):
     (tmp_path / "study.toml").write_text('[data]\nfile = "study.csv"\nanswer = "y"\narm = "arm"\nJ = 3\n[report]\nsmallest_group = -1\n')
     with pytest.raises(InputError, match="line 7: .report. smallest_group must be at least 0"):
         read_spec(tmp_path / "study.toml")
+
+
+def test_neither_checks_nor_fits_nor_pages_nor_estimates_open_a_connection(connections, study, tree, page):
+    assert estimates_without_model(study, by=["sex"]).prevalence["n"].iloc[0] == 400
+    assert render_report(page)
+    assert design_checks(study, ["sex"])
+    assert connections == []
+    with pytest.raises(OSError, match="no network"):
+        socket.create_connection(("127.0.0.1", 9))
+    connections.clear()
 
 
 def test_combinations_of_one_respondent_outside_the_frame_stand_in_one_row():

@@ -87,6 +87,7 @@ _HOMES = {
     "misreporting": "estimates",
     "observed_by": "estimates",
     "summarise": "estimates",
+    "verify": "verification",
     "tidy": "tidy_frames",
     "loo": "comparison",
     "compare": "comparison",

@@ -20,7 +20,7 @@ from bayes_listexp.estimates import observed_by, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.figures import Printed, to_png
 from bayes_listexp.fitting import fit
-from bayes_listexp.folders import alone_in, load_tree, parts_of, write_bytes, write_text
+from bayes_listexp.folders import alone_in, folder_in, load_tree, parts_of, write_bytes, write_text
 from bayes_listexp.kept_fits import Fits, Say, forget, key_of
 from bayes_listexp.margins import KnownItem
 from bayes_listexp.markdown_tables import to_markdown
@@ -85,7 +85,7 @@ def run_spec(
     OSError : the disk is full.
     KeyboardInterrupt : Ctrl-C, but where it comes while the last fit is sampled: its report is still made.
     """
-    target = out / spec.path.stem
+    target = folder_in(out, spec.path.stem)
     notes: list[str] = []
     make = _survey if spec.kind == "survey" else _published
     with alone_in(target):
@@ -131,14 +131,14 @@ def write_gallery(out: Path, *, say: Say = lambda text: None, **asked: Any) -> G
     """
     def stored_in(study: str) -> Stored:
         def fitted(name: str, digest: str, arguments: Mapping[str, Any], make: Make) -> xr.DataTree:
-            return Fits(out / study, say, say).whole(name, key_of(digest, arguments), make, name)
+            return Fits(folder_in(out, study), say, say).whole(name, key_of(digest, arguments), make, name)
 
         return fitted
 
     with alone_in(out):
         made = gallery(**asked, fitted=stored_in, say=say)
         for study, page in made.pages.items():
-            write_page(page, out / study, "index.html", made.tables[study])
+            write_page(page, folder_in(out, study), "index.html", made.tables[study])
         write_page(made.index, out, "index.html", [made.studies])
     return made
 

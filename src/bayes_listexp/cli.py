@@ -5,6 +5,7 @@ Options are described by `:param name:`, the one form from which the help takes 
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.fit_command import fit, report
 from bayes_listexp.gallery_command import gallery
 from bayes_listexp.plan_options import NOTHING_ASKED, PlanOptions, merged
+from bayes_listexp.verify_command import print_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from bayes_listexp.tables import Table
 
 FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+STEERING = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # characters that move a terminal's cursor, or worse
 
 app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext",
           suppress_keyboard_interrupt=False)
@@ -141,10 +144,12 @@ def check(
         for finding in audit_means(published_of(read)[0]):
             print(f"{'passed' if finding.passed else finding.severity}: {finding.text}")
         return FINE
+    from bayes_listexp.disclosure import shown_columns
     from bayes_listexp.spec import check_settings, study_of
 
     study, _ = study_of(read)
-    return _check_study(study, [c for c in read.table("report").get("by", []) if c in study.covariates], check_settings(read), out)
+    by = tuple(c for c in read.table("report").get("by", []) if c in study.covariates)
+    return _check_study(study, shown_columns(study, by), check_settings(read), out)
 
 
 def _check_study(study: ListExperiment, covariates: Sequence[str], settings: Mapping[str, Any], out: Path | None) -> int:
@@ -263,11 +268,16 @@ def plan(
 
 
 @app.command
-def show(run: Path) -> int:
-    """Print the summary of a stored fit.
+def show(run: Path, *, verify: bool = False, data: Path | None = None) -> int:
+    """Print the summary of a stored fit, or whether it is what was fitted.
 
     :param run: A fit.nc, or the folder of a run.
+    :param verify: Instead, compute its hashes and the log density at some of its draws again, print a line for each check, and fail if
+        one does not agree.
+    :param data: The data file of the fit (with --verify); without, a file of its name beside the run or in this folder.
     """
+    if verify:
+        return print_verified(run, data)
     import arviz as az
 
     from bayes_listexp.checks import convergence, fit_checks
@@ -359,15 +369,16 @@ def _first_line(path: Path) -> str:
 def _print_table(table: Table) -> None:
     from bayes_listexp.tables import Text, shown
 
+    say = lambda text: print(re.sub(STEERING, chr(0xFFFD), text))  # noqa: E731 -- a label must not steer the terminal
     cells = shown(table)
     columns = []
     for column, heading in zip(table.columns, cells.columns, strict=True):
         texts = [heading, *cells[heading]]
         pad = str.ljust if isinstance(column, Text) else str.rjust
         columns.append([pad(text, max(map(len, texts))) for text in texts])
-    print(f"{table.caption}\n")
-    print("\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True)))
-    print(f"{table.note}\n" if table.note else "")
+    say(f"{table.caption}\n")
+    say("\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True)))
+    say(f"{table.note}\n" if table.note else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,6 +28,7 @@ from bayes_listexp.sampling import (
     sample_nuts,
 )
 from bayes_listexp.specification import Blueprint, Specification, blueprint, refuse_impossible
+from bayes_listexp.verification import with_checks
 
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
@@ -120,7 +121,7 @@ def fit(
         draws, found = _by_mode(plan, model, density, seed)
     if weighting == "pseudo" and draws is not None:
         draws, found["weighting"] = corrected_draws(study, plan, model, draws)
-    return assemble(study, plan, model, draws, found, arguments)
+    return with_checks(assemble(study, plan, model, draws, found, arguments), density, draws)
 
 
 def assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO
+from typing import IO, Any
 
+import h5py
 import xarray as xr
 
 from bayes_listexp.errors import InputError
+from bayes_listexp.opening import refuse_irregular
 
 if sys.platform != "win32":
     import fcntl
@@ -37,6 +40,30 @@ SEAL = b"\nsha256 "
 ADVICE = "Run `bayes-listexp fit` again."
 
 SEALED = len(SEAL) + 64
+
+LONGEST_NAME = 150
+"""Bytes of a folder's name: names of files beside it are longer, and systems take 255."""
+
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(10))}
+"""Names that Windows keeps for devices."""
+
+
+def folder_in(out: Path, name: str) -> Path:
+    """The folder of that name in ``out``, where a run may write.
+
+    Raises
+    ------
+    InputError : a name that is none on every system, that leads out of ``out``, or that is a link to somewhere else.
+    """
+    reserved = name.partition(".")[0].rstrip().upper() in RESERVED
+    if name.strip(" .") == "" or reserved or len(name.encode()) > LONGEST_NAME or re.search(r'[\x00-\x1f\x7f/\\:*?"<>|]', name):
+        raise InputError(f"{name[:80]!r} cannot be the name of a folder of results on every system. Rename the spec, or the study: "
+                         f"letters, digits, - and _, at most {LONGEST_NAME} bytes.")
+    target = out / name
+    if target.is_symlink() and not target.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"{target} is a link out of the folder of the runs, to {target.resolve()}. Remove it, or name that folder with "
+                         "--out.")
+    return target
 
 
 @contextmanager
@@ -176,9 +203,13 @@ def load_tree(path: Path) -> xr.DataTree:
     ------
     InputError : there is no readable fit, or it is not what was written.
     """
+    refuse_irregular(path)
     file = path / "fit.nc" if path.is_dir() else path
+    refuse_irregular(file)
     try:
         _check_seal(file.read_bytes())
+        with h5py.File(file) as content:
+            _check_whole(content)
         with xr.open_datatree(file, engine="h5netcdf") as tree:
             return tree.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -192,3 +223,16 @@ def _check_seal(content: bytes) -> None:
     seal = content[-SEALED:]
     if seal.startswith(SEAL) and hashlib.sha256(content[:-SEALED]).hexdigest().encode() != seal.removeprefix(SEAL):
         raise ValueError("its bytes are not those that were written: the file was damaged or changed")
+
+
+def _check_whole(group: Any) -> None:
+    """Nothing, if all that is in an HDF5 group lies in its own file; else a ValueError: HDF5 would read any file that it names."""
+    for name in group:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise ValueError(f"'{name}' is a link to another file, {link.filename}")
+        part = group[name] if isinstance(link, h5py.HardLink) else None
+        if isinstance(part, h5py.Group):
+            _check_whole(part)
+        elif isinstance(part, h5py.Dataset) and (part.external or part.is_virtual):
+            raise ValueError(f"the values of '{name}' lie in another file")

@@ -138,6 +138,16 @@ def read_regions(path: str | Path, *, key: str = "name") -> dict[str, Any]:
     return dict(geojson)
 
 
+def file_sha256(path: str | Path, *, limits: Limits = USUAL) -> str:
+    """Hash of a file's bytes, as ``attrs["source"]`` of the frame that is read from it has it.
+
+    Raises
+    ------
+    InputError : as :func:`read_survey` where there is no such file, or it is larger than the limits.
+    """
+    return hashlib.sha256(_content(Path(path), limits)).hexdigest()
+
+
 Reader = Callable[[Path, bytes, str | None, tuple[str, ...], Limits], pd.DataFrame]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,9 @@ from bayes_listexp.priors import parse_prior
 from bayes_listexp.reporting import ReportTables
 from bayes_listexp.specification import Blueprint, Specification, bind, predictor_formulas, with_known_waves
 from bayes_listexp.versions import tag
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Limits of threads that may change the order of sums, and so the last digits."""
 
 PACKAGES = ("bayes_listexp", "pymc", "nutpie", "pytensor", "arviz", "formulae", "numpy", "scipy", "pandas", "xarray")
 
@@ -59,9 +64,8 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "exclusions": plan.cells.exclusions.to_dict("records"),
         "versions": {p: version(p) for p in PACKAGES},
     }
-    run = [described, facts["instruments"], study.sha256, facts["arguments"]]
-    digest = hashlib.sha256(json.dumps(run, sort_keys=True, default=str).encode())
-    return {name: json.dumps(value, ensure_ascii=False, default=_plain_number) for name, value in facts.items()} | {
+    told = {name: json.dumps(value, ensure_ascii=False, default=_plain_number) for name, value in facts.items()}
+    return told | {
         "J": plan.J,
         "wave": study.wave or "",
         "item": study.item or "",
@@ -69,9 +73,30 @@ def attributes(study: ListExperiment, plan: Blueprint, arguments: Mapping[str, A
         "sensitive_item": study.sensitive_item,
         "synthetic": int(study.synthetic),
         "smallest_group": int(study.smallest_group),
-        "run_sha256": digest.hexdigest(),
+        "environment": json.dumps(environment()),
+        "study_sha256": study.sha256,
+        "run_sha256": _run_digest(told, study.sha256),
         **({"version": study.version, "lists": json.dumps(dict(study.lists), ensure_ascii=False)} if study.version else {}),
     }
+
+
+def _run_digest(told: Mapping[Any, Any], study: str) -> str:
+    run = [json.loads(told["specification"]), json.loads(told["instruments"]), study, json.loads(told["arguments"])]
+    return hashlib.sha256(json.dumps(run, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def run_digest(tree: xr.DataTree) -> str | None:
+    """The hash of specification, instruments, data, seed and settings as a tree has them now; None if it does not have that of its data."""
+    return _run_digest(tree.attrs, tree.attrs["study_sha256"]) if "study_sha256" in tree.attrs else None
+
+
+def environment() -> dict[str, Any]:
+    """What a fit ran on, beside the versions of packages: Python, system, processors, limits of threads, and the package's commit."""
+    out: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
+    out["threads"] = {name: os.environ[name] for name in THREADS if name in os.environ}
+    installed = distribution("bayes_listexp").read_text("direct_url.json")
+    commit = json.loads(installed or "{}").get("vcs_info", {}).get("commit_id")
+    return out | ({"commit": commit} if commit else {})
 
 
 def _described_margin(margin: Margin) -> dict[str, Any]:

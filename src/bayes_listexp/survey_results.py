@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +47,9 @@ class Survey(NamedTuple):
     checks: Mapping[str, Any] = {}
     without_model: Mapping[str, Any] = {}
 
+
+LONGEST_NAME = 60
+"""Characters of a column's name in the names of files."""
 
 MOST_ROWS = 30
 """Rows (groups in waves) beyond which support by group is drawn as arrows, one row a group."""
@@ -254,8 +258,11 @@ def with_truth(rows: pd.DataFrame, truth: pd.DataFrame, by: list[str], wave: str
 
 
 def identifier(text: str) -> str:
-    """A name as part of an id or of a file's name: small letters, digits and -."""
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-") or "group"
+    """A name as part of an id or of a file's name: small letters, digits and -; where that would not tell it apart, with a hash."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+    if (plain and text.isascii() and len(plain) <= LONGEST_NAME) or not text:
+        return plain or "group"
+    return f"{plain[:LONGEST_NAME].strip('-') or 'group'}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _percent(row: pd.Series) -> str:

@@ -306,4 +306,7 @@ def _unit_free(text: str) -> str:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    kept = value.replace("\r\n", "\n").replace("\r", "\n")  # a carriage return is not quoted, and what follows would be a cell of its own
+    return f"'{kept}" if FORMULA.match(kept) else kept

@@ -13,6 +13,12 @@ from bayes_listexp.errors import InputError
 ARMS_READ_WITHOUT_HELP = (("0", "1"), ("false", "true"), ("control", "treatment"))
 
 
+LONGEST_SHOWN = 60
+"""Signs of a value that a message shows."""
+
+SMALLEST_WEIGHT = 1e-100
+"""Numbers whose squares and sums of squares are still numbers lie between this and its inverse."""
+
 PLACES = ("_first", "_n", "_place")
 """Names of the index of tabulated rows: the first of the respondents' rows in the data, and how many they are."""
 
@@ -38,6 +44,48 @@ def name_rows(numbers: Sequence[int] | np.ndarray | pd.Index, limit: int = 5) ->
     shown = ", ".join(str(number) for number in numbers[:limit])
     rest = f" and {len(numbers) - limit} more" if len(numbers) > limit else ""
     return f"{'row' if len(numbers) == 1 else 'rows'} {shown}{rest}"
+
+
+def check_names(frame: pd.DataFrame) -> None:
+    """Refuse a frame whose columns are not told apart by one text each.
+
+    Raises
+    ------
+    InputError : naming the first that is none.
+    """
+    if frame.columns.nlevels > 1:
+        raise InputError(f"the columns have names of {frame.columns.nlevels} levels, such as {frame.columns[0]!r}. Give each one name.")
+    if frame.columns.duplicated().any():
+        raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
+    strange = [name for name in frame.columns if not isinstance(name, str)]
+    if strange:
+        raise InputError(f"column {strange[0]!r}: its name is no text. Rename it, as with frame.columns = frame.columns.astype(str).")
+
+
+def check_values(column: pd.Series, name: str) -> None:
+    """Refuse a column of what no survey holds: lists, sets and other collections, complex numbers, text that cannot be written.
+
+    Raises
+    ------
+    InputError : naming the rows.
+    """
+    if column.dtype.kind == "c":
+        raise InputError(f"column '{name}' holds complex numbers. Give real ones.")
+    levels = isinstance(column.dtype, pd.CategoricalDtype)
+    values = pd.Series(column.cat.categories, dtype=object) if levels else column
+    if values.dtype.kind not in "OU":
+        return
+    strange = values.astype(object).map(_is_strange).astype(bool)
+    if strange.any():
+        where = f"levels {shown_values(values[strange])}" if levels else f"{rows_where(strange)}: {shown_values(values[strange])}"
+        raise InputError(f"column '{name}', {where}: values are numbers, texts, dates or missing, and not collections, complex numbers or "
+                         "text that is no Unicode. Correct them, or leave the column out of `covariates`.")
+
+
+def _is_strange(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value)
+    return not pd.api.types.is_scalar(value) or isinstance(value, (complex, np.complexfloating))
 
 
 def read_numbers(column: pd.Series, name: str) -> pd.Series:
@@ -81,6 +129,8 @@ def read_answers(
 
 def read_arms(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.Series:
     """Nullable boolean: True in the treatment arm."""
+    if arms is not None and (not isinstance(arms, (list, tuple)) or len(arms) != 2):
+        raise InputError(f"arms = {arms!r}: give two values of column '{name}', (control, treatment).")
     values = list(dict.fromkeys(column.dropna().tolist()))
     pairs = {value_key(value): value for value in values}
     if arms is None:
@@ -182,8 +232,11 @@ def read_weights(column: pd.Series, name: str) -> pd.Series:
             f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative. "
             "Give every respondent a weight of at least 0."
         )
-    if numbers.sum() == 0:
+    if not (numbers > 0).any():
         raise InputError(f"column '{name}': all weights are 0.")
+    if numbers.max() > 1 / SMALLEST_WEIGHT or numbers.max() < SMALLEST_WEIGHT:
+        raise InputError(f"column '{name}': the largest weight is {numbers.max():g}, and weights beyond {1 / SMALLEST_WEIGHT:g} or all below "
+                         f"{SMALLEST_WEIGHT:g} cannot be added up. Divide them by their mean, which changes no estimate.")
     return numbers
 
 
@@ -213,9 +266,14 @@ def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
 
 def shown_values(column: pd.Series, limit: int = 5) -> str:
     """The distinct values of a column for a message, e.g. "9, 'many' and 3 more"."""
-    distinct = list(dict.fromkeys(column.tolist()))
-    shown = ", ".join(repr(v.item() if isinstance(v, np.generic) else v) for v in distinct[:limit])
+    distinct = list(dict.fromkeys(_shown(value) for value in column.tolist()))
+    shown = ", ".join(distinct[:limit])
     return shown + (f" and {len(distinct) - limit} more" if len(distinct) > limit else "")
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value) if _is_strange(value) else repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def check_ids(frame: pd.DataFrame, ids: str, wave: str | None) -> None:

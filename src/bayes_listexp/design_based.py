@@ -13,6 +13,8 @@ from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.linearisation import Estimator, by_design, interval, is_designed, weights_of
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
+RESULTS = frozenset({*DIM_COLUMNS, "z", "N", "n", "p", "note", "degrees", "method", "estimator", "share", "left_out", "share_left_out"})
+"""Names of columns of results, which no column to group by can have."""
 CHANGE_COLUMNS = ["estimate", "se", "lower", "upper", "z"]
 
 
@@ -89,6 +91,9 @@ def respondents(study: ListExperiment, by: str | Sequence[str], weighted: bool) 
     twice = [name for name in by if by.count(name) > 1]
     if twice:
         raise InputError(f"by: column '{twice[0]}' is named twice.")
+    taken = [name for name in by if name in RESULTS]
+    if taken:
+        raise InputError(f"by: column '{taken[0]}' has the name of a column of the result. Rename it in the data.")
     if weighted and not study.weighted:
         raise InputError("weighted = True: the study has no survey weights.")
     return by, study.complete(by)[0]

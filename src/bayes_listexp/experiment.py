@@ -28,6 +28,9 @@ from bayes_listexp.population import PopulationFrame, of_waves
 from bayes_listexp.predictors import Predictors, join_predictors
 from bayes_listexp.survey_design import DesignColumns, Replicates
 
+MOST_RESPONDENTS = 2**53
+"""Sums of whole numbers up to this are exact."""
+
 
 @dataclass(frozen=True)
 class ListExperiment:
@@ -199,6 +202,8 @@ class ListExperiment:
                 f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
+        if size.sum() > MOST_RESPONDENTS:
+            raise InputError(f"column '{n}': {size.sum():g} respondents in all are more than can be counted exactly. Correct the table.")
         size = size.astype("int64")
         parts = Parts(counts, answer, arm, arms, placebo, tuple(instruments), wave, None, kept, version=version)
         return cls(**assembled(parts, size, J=J, missing="drop", population=population))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bayes_listexp.binning import Binned
-from bayes_listexp.columns import read_arms, read_flags, read_items, rows_where
+from bayes_listexp.columns import check_names, check_values, read_arms, read_flags, read_items, rows_where
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.survey_design import CLUSTER, PERSON, REPLICATE, STRATUM, DesignColumns
@@ -165,20 +165,26 @@ def check_columns(
     ------
     InputError : naming the column and its role.
     """
-    if frame.columns.duplicated().any():
-        raise InputError(f"column '{frame.columns[frame.columns.duplicated()][0]}' occurs twice. Rename one of them.")
+    check_names(frame)
     if len(frame) == 0:
         raise InputError("the data have no rows.")
-    _check_names(frame.columns, roles, covariates, instruments)
+    used = _check_names(frame.columns, roles, covariates, instruments)
+    for name in dict.fromkeys([*used, *covariate_names(frame, roles, covariates)]):
+        check_values(frame[name], name)
 
 
 def _check_names(
     columns: pd.Index, roles: Mapping[str, str | None], covariates: Sequence[str] | None, instruments: Sequence[Instrument]
-) -> None:
+) -> list[str]:
+    """The names of columns that are spoken of; every one must be there."""
+    if isinstance(covariates, str):
+        raise InputError(f"covariates = {covariates!r}: give a list of names, such as [{covariates!r}].")
     wanted = [(role, name) for role, name in roles.items() if name is not None]
     wanted += [("covariates", name) for name in covariates or ()]
     wanted += [(f"instrument '{instrument.name}'", name) for instrument in instruments for name in instrument.columns]
     for role, name in wanted:
+        if not isinstance(name, str):
+            raise InputError(f"{role}: {name!r} is no name of a column; names are texts. Name the column that is meant.")
         if name not in columns:
             raise InputError(
                 f"column '{name}' ({role}) is not in the data; the columns are: {', '.join(map(str, columns))}."
@@ -186,6 +192,7 @@ def _check_names(
     clash = [name for name in columns if is_reserved(name)]
     if clash:
         raise InputError(f"column '{clash[0]}': this name is reserved. Rename the column.")
+    return [name for _, name in wanted]
 
 
 def covariate_names(

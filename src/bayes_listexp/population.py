@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from bayes_listexp.columns import name_rows, read_weights, rows_where
+from bayes_listexp.columns import SMALLEST_WEIGHT, check_names, check_values, name_rows, read_numbers, read_weights, rows_where
 from bayes_listexp.errors import InputError
 
 COUNT = "N"
@@ -46,7 +46,9 @@ class PopulationFrame:
     methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_frame(self.cells)
+        cells = check_frame(self.cells)
+        if cells is not self.cells:
+            object.__setattr__(self, "cells", cells)
         if isinstance(self.n, Mapping):
             if self.wave is None or self.wave not in self.cells.columns:
                 raise InputError("population frame: an n for each wave needs the column of the waves, `wave`.")
@@ -202,23 +204,31 @@ def sum_by(values: np.ndarray, codes: np.ndarray, size: int, weights: np.ndarray
 
 
 def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame if its column ``N`` counts people: numbers of at least 0 that are not all 0.
+    """The frame with numbers in its column ``N``, if these count people: numbers of at least 0 that are not all 0.
 
     Raises
     ------
-    InputError : the column is missing, or a count is missing, negative or infinite, or all are 0.
+    InputError : the column is missing, or a count is missing, negative or infinite, or all are 0; or names or levels are none.
     """
     if COUNT not in frame.columns:
         raise InputError(f"population frame: column '{COUNT}' (number of people in the cell) is missing; it has: "
                          f"{', '.join(map(str, frame.columns))}.")
-    counts = pd.to_numeric(frame[COUNT], errors="coerce")
-    bad = ~np.isfinite(counts.astype(float)) | (counts < 0)
+    try:
+        check_names(frame)
+        for name in frame.columns:
+            check_values(frame[name], name)
+        counts = read_numbers(frame[COUNT], COUNT)
+    except InputError as error:
+        raise InputError(f"population frame: {error}") from error
+    bad = counts.isna() | (counts < 0)
     if bad.any():
         raise InputError(f"population frame: column '{COUNT}', row {int(np.flatnonzero(bad)[0]) + 1}: a count of people "
                          f"must be a number of at least 0, found {frame[COUNT][bad].tolist()[0]!r}.")
-    if counts.sum() <= 0:
+    if not (counts > 0).any():
         raise InputError(f"population frame: column '{COUNT}' sums to 0.")
-    return frame
+    if counts.max() > 1 / SMALLEST_WEIGHT or counts.max() < SMALLEST_WEIGHT:
+        raise InputError(f"population frame: column '{COUNT}': the largest number is {counts.max():g}, which is no number of people.")
+    return frame if isinstance(frame[COUNT].dtype, np.dtype) and frame[COUNT].dtype.kind in "iuf" else frame.assign(**{COUNT: counts})
 
 
 def check_levels(table: pd.DataFrame, population: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -232,13 +242,18 @@ def check_levels(table: pd.DataFrame, population: pd.DataFrame, columns: Sequenc
     for name in columns:
         if name not in population.columns or not isinstance(table[name].dtype, pd.CategoricalDtype):
             continue
-        known = list(dict.fromkeys(population[name].astype(str)))
+        known = levels_of(population[name])
         absent = table[name][~table[name].isin(known)]
         if len(absent):
             level = absent.iloc[0]
             raise InputError(f"population frame: column '{name}' has no level '{level}', which occurs in the sample "
                              f"({name_rows(absent.index[absent == level])}). Its levels are: {', '.join(known)}. Add the level "
                              "or recode the data.")
+
+
+def levels_of(column: pd.Series) -> list[str]:
+    """The levels of a column of a population frame as text, in the order in which they occur."""
+    return list(dict.fromkeys(column.dropna().astype(str)))
 
 
 def with_levels_of(cells: pd.DataFrame, population: pd.DataFrame) -> pd.DataFrame:
@@ -250,7 +265,7 @@ def with_levels_of(cells: pd.DataFrame, population: pd.DataFrame) -> pd.DataFram
     for name in cells.columns:
         column = cells[name]
         if name in population.columns and isinstance(column.dtype, pd.CategoricalDtype):
-            known = list(dict.fromkeys(population[name].astype(str)))
+            known = levels_of(population[name])
             column = column.cat.add_categories([level for level in known if level not in column.cat.categories])
         out[name] = column
     return pd.DataFrame(out, index=cells.index)

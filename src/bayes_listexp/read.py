@@ -240,7 +240,7 @@ def _text(path: Path, content: bytes, encoding: str | None, limits: Limits) -> s
 
 def separator_of(path: Path, text: str) -> str:
     """The most frequent separator in the header, outside quotation marks; a comma if there is none."""
-    header = re.sub(r'"[^"]*"', "", text.splitlines()[0])
+    header = re.sub(r'"[^"]*"', "", re.split(r"[\r\n]", text, maxsplit=1)[0])
     found = {mark: header.count(mark) for mark in SEPARATORS}
     most = [mark for mark in found if found[mark] == max(found.values())]
     if max(found.values()) and len(most) > 1:

@@ -7,6 +7,7 @@ import io
 import os
 import zlib
 from collections.abc import Sequence
+from csv import Error as CsvError
 from csv import reader
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,9 @@ def scan_survey(path: str | Path | Sequence[str | Path], *, numbers: Sequence[st
         if paths[0].suffix.lower() == ".parquet":
             return _parquet(paths, source)
         return _csv(paths, source, numbers, encoding)
-    except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, EOFError, zlib.error, ValueError, CsvError) as error:
         raise InputError(f"{paths[0]}: the file is damaged, or is no {paths[0].suffix} file ({_reason(error)}). Get it again.") from error
 
 
@@ -74,6 +77,8 @@ def _csv(paths: Sequence[Path], source: dict[str, Any], numbers: Sequence[str], 
     from pyarrow import csv
 
     first = _first_line(paths[0], encoding)
+    if not first.strip():
+        raise InputError(f"{paths[0]}: line 1 is empty, where the names of columns should be; export it again.")
     separator = separator_of(paths[0], first)
     header = next(reader([first], delimiter=separator))
     twice = [name for name in header if header.count(name) > 1]
@@ -103,7 +108,8 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
 
 def _reason(error: Exception) -> str:
     """What Arrow says of a file, but for its name and for where in Arrow it happened."""
-    return str(error).splitlines()[0].rpartition("': ")[2].partition(". Detail")[0].rstrip(".")
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first.rpartition("': ")[2].partition(". Detail")[0].rstrip(".")
 
 
 def _first_line(path: Path, encoding: str | None) -> str:

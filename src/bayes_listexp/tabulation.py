@@ -132,6 +132,8 @@ def tabulate(
     stream = stream_of(source)
     summed = [name for name in (weights, *replicate_weights) if name is not None]
     keys = [name for name in dict.fromkeys(columns) if name not in summed]
+    if not keys:
+        raise InputError("tabulate: name at least one column whose values are to be counted.")
     _check(stream, keys, summed)
     bits = _fixed_points(stream, summed) if summed else {}
     parts, levels = list[pd.DataFrame](), dict[str, pd.CategoricalDtype]()

@@ -81,7 +81,11 @@ def read_text(path: str | Path) -> tuple[str, str]:
 def read_records(text: str, source: str, required: tuple[str, ...]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Header and (line number, fields) of CSV text; every field is stripped text."""
     reader = csv.reader(io.StringIO(text))
-    header = [column.strip() for column in next(reader, [])]
+    try:
+        lines = [(reader.line_num, fields) for fields in reader]
+    except csv.Error as error:
+        raise InputError(f"{source}, line {reader.line_num}: cannot be split into fields ({error}); save it as CSV again") from error
+    header = [column.strip() for column in lines[0][1]] if lines else []
     missing = [column for column in required if column not in header]
     if missing:
         raise InputError(f"{source}: no column {', '.join(map(repr, missing))}; found {', '.join(header) or 'nothing'}")
@@ -89,15 +93,15 @@ def read_records(text: str, source: str, required: tuple[str, ...]) -> tuple[lis
     if repeated:
         raise InputError(f"{source}: column {repeated[0]!r} appears twice; keep one")
     records = []
-    for fields in reader:
+    for line, fields in lines[1:]:
         if not any(field.strip() for field in fields):
             continue
         if len(fields) != len(header):
             raise InputError(
-                f"{source}, line {reader.line_num}: {len(fields)} fields, the header has {len(header)}; "
+                f"{source}, line {line}: {len(fields)} fields, the header has {len(header)}; "
                 "quote fields that contain a comma"
             )
-        records.append((reader.line_num, dict(zip(header, (field.strip() for field in fields), strict=True))))
+        records.append((line, dict(zip(header, (field.strip() for field in fields), strict=True))))
     if not records:
         raise InputError(f"{source}: has a header but no rows")
     return header, records

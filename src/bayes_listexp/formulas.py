@@ -115,6 +115,9 @@ def design(formula: str, frame: pd.DataFrame, n: np.ndarray) -> Design:
     common = _bind(parsed.common_terms, _sampled_first(rows, like, n)) if parsed.common_terms else None
     matrix = _columns(common, like)[:, int(intercept) :]
     names = _column_names(common)[int(intercept) :]
+    if matrix.shape[1] != len(names):
+        raise InputError(f"formula '{formula}': a term has no columns, or other columns than it names ({', '.join(names)}). Leave out what "
+                         "says nothing, such as poly(x, 0).")
     center, scale = _center_and_scale(matrix, names, n, intercept)
     _refuse_repeated(matrix, names, n, intercept)
     if common is None and not parsed.group_terms:

@@ -47,7 +47,7 @@ def read_lists(parts: Parts) -> tuple[pd.Series, pd.Series | None]:
     if parts.arm is None:
         return pd.Series(True, index=parts.frame.index, dtype="boolean"), None
     column = parts.frame[parts.arm]
-    if parts.arms is not None and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
+    if isinstance(parts.arms, (list, tuple)) and len(parts.arms) == 2 and isinstance(parts.arms[1], (list, tuple)):
         if parts.version is not None:
             raise InputError(f"version = '{parts.version}': list versions and several sensitive items cannot be in one study. Make one "
                              "study of each item.")

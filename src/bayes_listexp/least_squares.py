@@ -63,7 +63,7 @@ def linear_regression(
     parts = {part: _columns(text, table[used]) for part, text in texts.items()}
     X = np.concatenate([parts["control"][1], treated[:, None] * parts["trait"][1]], axis=1)
     terms = [(part, term) for part, (names, _) in parts.items() for term in names]
-    _refuse_dependent(X, terms)
+    _refuse_dependent(X[weights_of(table, weighted) > 0], terms)
     fitted = _by_kind(study, table, X, y, n, weighted, kind)
     rows = pd.DataFrame(terms, columns=["part", "term"]).assign(**_ends(*fitted, probability))
     return rows.sort_values("part", ascending=False, kind="stable", ignore_index=True)[REGRESSION_COLUMNS]
@@ -128,7 +128,7 @@ def _refuse_dependent(X: np.ndarray, terms: list[tuple[str, str]]) -> None:
     if len(repeated):
         part, term = terms[repeated[0]]
         what = "the arm" if (part, term) == ("trait", "Intercept") else f"the {part}'s column '{term}'"
-        where = "in the treatment arm" if part == "trait" else "among those with an answer"
+        where = "in the treatment arm" if part == "trait" else "among those with an answer and a weight above 0"
         raise InputError(f"linear_regression: {what} follows from other columns {where}, so that their coefficients cannot be told apart. "
                          "Leave one out, or group its levels.")
 

@@ -136,7 +136,8 @@ def coefficient_table(
     names: Sequence[tuple[str, str]], estimate: np.ndarray, covariance: np.ndarray, probability: float, degrees: float
 ) -> pd.DataFrame:
     """The coefficients, called (part, term), with standard errors and intervals."""
-    se = np.sqrt(np.diag(covariance))
+    variance = np.diag(covariance)
+    se = np.sqrt(np.where(variance >= 0, variance, np.nan))  # below 0 by rounding, or at a point that is no maximum: there is none
     width = half_width(probability, degrees) * se
     columns = ([part for part, _ in names], [term for _, term in names], estimate, se, estimate - width, estimate + width)
     return pd.DataFrame(dict(zip(COEFFICIENT_COLUMNS, columns, strict=True)))
@@ -164,7 +165,7 @@ def prevalences(
         first = first if len(first) else own
         edge = bool((np.abs(logits[here]) > EDGE).all() or (np.abs(gradient[spread.infinite]) > 1e-6).any())
         variance = spread.variance_of(answers, own, gradient, estimate, design, here)
-        se = np.nan if edge else float(np.sqrt(variance))
+        se = np.nan if edge or not variance >= 0 else float(np.sqrt(variance))
         width = half_width(probability, spread.degrees) * se
         table.append([*key, estimate, se, estimate - width, estimate + width, int(answers.n[here[answers.cell]].sum())])
     return pd.DataFrame(table, columns=[*by, *PREVALENCE_COLUMNS]), first

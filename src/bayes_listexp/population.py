@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from bayes_listexp.columns import SMALLEST_WEIGHT, check_names, check_values, name_rows, read_numbers, read_weights, rows_where
+from bayes_listexp.columns import (
+    SMALLEST_WEIGHT,
+    check_names,
+    check_values,
+    name_rows,
+    read_numbers,
+    read_weights,
+    rows_where,
+)
 from bayes_listexp.errors import InputError
 
 COUNT = "N"

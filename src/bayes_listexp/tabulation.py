@@ -232,6 +232,8 @@ def _check(stream: Stream, keys: Sequence[str], summed: Sequence[str]) -> None:
         if not stream.dtypes[name].is_numeric():
             raise InputError(f"column '{name}': weights are numbers, found a column of type {stream.dtypes[name]}. Convert it, or mark as "
                              "missing what is none.")
+    if "" in (*keys, *summed):
+        raise InputError("a column has no name, so that it cannot be counted by it. Name it, or leave it out.")
     taken = [name for name in keys if name in (FIRST, N, TOTAL, SQUARES)]
     if taken:
         raise InputError(f"column '{taken[0]}': this name is reserved. Rename the column.")

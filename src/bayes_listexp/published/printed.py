@@ -15,6 +15,9 @@ from bayes_listexp.opening import refuse_large
 
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*(%?)")
 
+MOST_DIGITS = 100
+"""Digits of a printed number."""
+
 
 class Printed(NamedTuple):
     """A number as printed: its value, its text, and half a unit in the last printed place."""
@@ -52,6 +55,8 @@ def parse_printed(text: str, *, where: str) -> Printed:
             "thousands separators, or leave the field empty"
         )
     sign, whole, fraction, percent = match.groups()
+    if len(whole) + len(fraction or "") > MOST_DIGITS:
+        raise InputError(f"{where}: {len(whole) + len(fraction or '')} digits; a printed number has at most {MOST_DIGITS}")
     places = len(fraction or "") + (2 if percent else 0)
     digits = int(f"{sign}{whole}{fraction or ''}")
     return Printed(digits / 10**places, text.strip(), 0.5 / 10**places)

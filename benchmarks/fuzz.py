@@ -23,9 +23,9 @@ import pandas as pd
 
 RESULTS = Path(__file__).parent / "results" / "fuzz.jsonl"
 BUGS = Path(__file__).parent / "fuzz_bugs.csv"
-BATCH = 100
+BATCH = 400
 """Cases of a batch, but for the properties that are slow."""
-SLOW = {"specs": 25, "estimators": 25, "checks": 25}
+SLOW = {"specs": 50, "estimators": 100, "checks": 50, "surveys": 150}
 MEMORY = 12 * 2**30
 """Bytes of addresses that a batch may have: more is a failure."""
 
@@ -138,13 +138,18 @@ def summary() -> str:
         [
             "# Bad input",
             "",
-            "What people have is not what a manual supposes. Frames, tables, formulas, specs and files are drawn at random, right in most things and "
-            "wrong in any, and given to the package ([hypothesis](https://hypothesis.readthedocs.io) draws them and looks for the smallest that fails). Of "
-            "every case either a result must come that holds what is said below, or an `InputError` in words. Everything else is a failure: an exception of "
-            "a library, a warning, a crash, a sentence with 'nan' in it, more than 30 seconds, or a respondent who is neither kept nor counted among the "
+            "What people have is not what a manual supposes. Frames, tables, formulas, specs and files are drawn at random, "
+            "right in most things and "
+            "wrong in any, and given to the package ([hypothesis](https://hypothesis.readthedocs.io) draws them and looks "
+            "for the smallest that fails). Of "
+            "every case either a result must come that holds what is said below, or an `InputError` in words. Everything "
+            "else is a failure: an exception of "
+            "a library, a warning, a crash, a sentence with 'nan' in it, more than 30 seconds, or a respondent who is "
+            "neither kept nor counted among the "
             "excluded.",
             "",
-            "`python -m benchmarks.fuzz run` tries cases as long as one likes, and `summary` prints this page; the test suite tries a few of each.",
+            "`python -m benchmarks.fuzz run` tries cases as long as one likes, and `summary` prints this page; the test "
+            "suite tries a few of each.",
             "",
             "## Result",
             "",

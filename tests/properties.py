@@ -145,7 +145,8 @@ def surveys(case: strategies.Case) -> bool:
 
 
 SURVEYS = Property(
-    "frames of 0 to 25 rows: every dtype (categorical, nullable, Arrow-backed, sparse, objects of all kinds), every kind of missing value, "
+    "frames of 0 to 25 rows: every dtype (categorical, nullable, Arrow-backed, sparse, objects of all kinds), every kind of "
+    "missing value, "
     "impossible answers, indices and names that repeat or mean something else, wrong arguments",
     "rows kept and excluded add up; the frame is left as it was; neither the order of rows nor their index changes estimates or hash; "
     "intervals hold their estimates",
@@ -450,9 +451,11 @@ PROPERTIES: dict[str, Property] = {
         from_counts,
     ),
     "estimators": Property(
-        "studies of 2 to 40 respondents, often degenerate: constant answers, empty groups, weights of 0 or of 0.01 to 100, strata, clusters, waves, "
+        "studies of 2 to 40 respondents, often degenerate: constant answers, empty groups, weights of 0 or of 0.01 to 100, "
+        "strata, clusters, waves, "
         "list versions, direct questions, second lists, populations; by one of 20 estimators",
-        "intervals hold their estimates, standard errors are numbers, p lies in 0 to 1; ten times the weights, other names of levels and another order "
+        "intervals hold their estimates, standard errors are numbers, p lies in 0 to 1; ten times the weights, other names "
+        "of levels and another order "
         "of rows change nothing; notes are words",
         st.tuples(strategies.studies(), st.sampled_from(list(ESTIMATORS))),
         estimators,
@@ -464,7 +467,8 @@ PROPERTIES: dict[str, Property] = {
         checks,
     ),
     "formulas": Property(
-        "formulas by a grammar (nested terms, groups and structures, calls of everything, unknown names, operators of other languages, unbalanced "
+        "formulas by a grammar (nested terms, groups and structures, calls of everything, unknown names, operators of other "
+        "languages, unbalanced "
         "brackets), random signs, and formulas of up to 20,000 signs",
         "a design with finite columns, a row for each cell",
         strategies_of_text.ANY_FORMULA,
@@ -477,19 +481,22 @@ PROPERTIES: dict[str, Property] = {
         populations,
     ),
     "raking": Property(
-        "one to three margins and a seed, of one population or contradictory, with zeros, lost or repeated rows, unknown levels, impossible numbers",
+        "one to three margins and a seed, of one population or contradictory, with zeros, lost or repeated rows, unknown "
+        "levels, impossible numbers",
         "the cells have every margin to 1e-6, and nobody is negative",
         strategies.margins(),
         raking,
     ),
     "published": Property(
-        "published tables of means, with shares, supports and sizes that are lost, contradictory, impossible, of 400 digits or no numbers",
+        "published tables of means, with shares, supports and sizes that are lost, contradictory, impossible, of 400 digits "
+        "or no numbers",
         "an audit of sentences; intervals hold their estimates; weights of a variable's parts add up to 1",
         strategies.published(),
         published,
     ),
     "readers": Property(
-        "csv, csv.gz, parquet, Stata and SPSS files with bytes flipped, lost, doubled, zeroed or inserted at random, cut off, or under another name, "
+        "csv, csv.gz, parquet, Stata and SPSS files with bytes flipped, lost, doubled, zeroed or inserted at random, cut "
+        "off, or under another name, "
         "by every reader",
         "the number of rows is that of the file, by whichever reader",
         strategies_of_text.broken_files(),
@@ -502,7 +509,8 @@ PROPERTIES: dict[str, Property] = {
         readers,
     ),
     "specs": Property(
-        "specs with keys lost, misspelt, moved or of another type, and values from 5e-324 to 2^63, by `check` and all that is read before a fit",
+        "specs with keys lost, misspelt, moved or of another type, and values from 5e-324 to 2^63, by `check` and all that "
+        "is read before a fit",
         "a page of checks without 'nan'",
         strategies_of_text.specs(),
         specs,

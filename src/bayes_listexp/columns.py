@@ -235,8 +235,8 @@ def read_weights(column: pd.Series, name: str) -> pd.Series:
     if not (numbers > 0).any():
         raise InputError(f"column '{name}': all weights are 0.")
     if numbers.max() > 1 / SMALLEST_WEIGHT or numbers.max() < SMALLEST_WEIGHT:
-        raise InputError(f"column '{name}': the largest weight is {numbers.max():g}, and weights beyond {1 / SMALLEST_WEIGHT:g} or all below "
-                         f"{SMALLEST_WEIGHT:g} cannot be added up. Divide them by their mean, which changes no estimate.")
+        raise InputError(f"column '{name}': the largest weight is {numbers.max():g}, and weights beyond {1 / SMALLEST_WEIGHT:g} or all "
+                         f"below {SMALLEST_WEIGHT:g} cannot be added up. Divide them by their mean, which changes no estimate.")
     return numbers
 
 

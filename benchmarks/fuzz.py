@@ -104,7 +104,7 @@ def run(names: list[str], minutes: float, cases: int) -> None:
             if time.monotonic() > end:
                 return
             seeds = there.loc[there["property"] == name, "seed"]
-            found = run_batch(name, int(seeds.max()) + 1 if len(seeds) else 1, SLOW.get(name, BATCH))
+            found = run_batch(name, min(set(range(1, len(seeds) + 2)) - set(seeds)), SLOW.get(name, BATCH))
             with RESULTS.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(found) + "\n")
             print(json.dumps(found), flush=True)

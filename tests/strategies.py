@@ -67,7 +67,7 @@ STRANGE: tuple[Any, ...] = (
     object,
     np.int8(1),
     np.bool_(1),
-    np.datetime64("NaT"),
+    np.datetime64("NaT", "ns"),
     np.array([1, 2]),
     np.array(1),
     pd.Timestamp("2024-01-01", tz="UTC"),

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from bayes_listexp import (
@@ -11,7 +12,9 @@ from bayes_listexp import (
     ListExperiment,
     PopulationFrame,
     audit,
+    design_checks,
     difference_in_means,
+    frame_from_survey,
     linear_regression,
     poststratified_means,
     read_published,
@@ -158,3 +161,30 @@ def test_a_regression_of_people_without_weight_is_refused():
     frame = pd.DataFrame({"y": [0, 1, 1, 2, 1], "t": [0, 1, 0, 1, 1], "x": [1.0, 2, 3, 4, 5], "w": [1.0, 1, 0, 0, 0]})
     with refused("cannot be told apart"):
         linear_regression(study(frame, weights="w"), "x", weighted=True)
+
+
+def test_dictionaries_of_numbers_keep_their_values_when_tabulated():
+    """They became missing, and their respondents were excluded."""
+    frame = survey(g=pd.Categorical([3, 1, 3, 1], categories=[3, 1])).astype({"y": "category", "t": bool}).astype({"t": "category"})
+    tabulated = study(pa.Table.from_pandas(frame))
+    assert tabulated.n == 4
+    assert list(tabulated.table["g"].cat.categories) == ["3", "1"]
+    pd.testing.assert_frame_equal(difference_in_means(tabulated), difference_in_means(study(frame)))
+
+
+def test_waves_of_one_arm_each_leave_nothing_to_compare():
+    frame = survey(wave=[1, 2, 1, 2])
+    found = design_checks(study(frame, wave="wave"))
+    assert found[0].passed is False
+    assert "in both arms" in found[0].text
+
+
+def test_a_single_answer_of_the_control_arm_has_no_dispersion():
+    found = {check.name: check for check in design_checks(study(pd.DataFrame({"y": [1, 1, 2], "t": [0, 1, 1]})))}
+    assert found["dispersion"].passed is None
+    assert found["possible differences"].estimate is None
+
+
+def test_a_survey_without_rows_is_no_population():
+    with refused("the survey has no rows"):
+        frame_from_survey(survey().head(0), ["t"])

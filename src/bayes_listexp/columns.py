@@ -234,10 +234,20 @@ def read_weights(column: pd.Series, name: str) -> pd.Series:
         )
     if not (numbers > 0).any():
         raise InputError(f"column '{name}': all weights are 0.")
-    if numbers.max() > 1 / SMALLEST_WEIGHT or numbers.max() < SMALLEST_WEIGHT:
-        raise InputError(f"column '{name}': the largest weight is {numbers.max():g}, and weights beyond {1 / SMALLEST_WEIGHT:g} or all "
-                         f"below {SMALLEST_WEIGHT:g} cannot be added up. Divide them by their mean, which changes no estimate.")
+    check_largest(float(numbers.max()), name)
     return numbers
+
+
+def check_largest(weight: float, name: str) -> None:
+    """Refuse weights, the largest of which is this, whose squares could not be added up.
+
+    Raises
+    ------
+    InputError : naming the column.
+    """
+    if weight > 1 / SMALLEST_WEIGHT or 0 < weight < SMALLEST_WEIGHT:
+        raise InputError(f"column '{name}': the largest weight is {weight:g}, and weights beyond {1 / SMALLEST_WEIGHT:g} or all below "
+                         f"{SMALLEST_WEIGHT:g} cannot be added up. Divide them by their mean, which changes no estimate.")
 
 
 def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:

@@ -105,6 +105,8 @@ def frame_from_survey(survey: pd.DataFrame, columns: Sequence[str], *, weights: 
     if absent or not columns:
         raise InputError(f"frame_from_survey: {f'column {absent[0]!r} is not in the survey' if absent else 'name columns'}; it has: "
                          f"{', '.join(map(str, survey.columns))}.")
+    if not len(survey):
+        raise InputError("frame_from_survey: the survey has no rows.")
     for name in columns:
         if survey[name].isna().any():
             raise InputError(f"frame_from_survey: column '{name}', {rows_where(survey[name].isna())}: the level is missing. Recode it "

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 
-from bayes_listexp.columns import PLACES, name_places
+from bayes_listexp.columns import PLACES, check_largest, name_places
 from bayes_listexp.errors import InputError
 
 MOST_ROWS = 2_000_000
@@ -255,6 +255,7 @@ def _fixed_points(stream: Stream, names: Sequence[str]) -> dict[str, tuple[int, 
             where = name_places(int(bad[f"{FIRST}{name}"].iloc[0]), int(bad[f"{N}{name}"].sum()))
             raise InputError(f"column '{name}', {where}: a weight is missing, infinite or negative. Give every respondent a weight of at "
                              "least 0.")
+        check_largest(float(facts[name].max()), name)
     if not rows:
         raise InputError("the data have no rows.")
     digits = 62 - int(np.ceil(np.log2(rows + 1)))
@@ -302,6 +303,7 @@ def _tabulated_part(
     frame: Frame, start: int | None, keys: list[str], bits: Mapping[str, tuple[int, int]], weights: str | None
 ) -> tuple[pd.DataFrame, dict[str, pd.CategoricalDtype]]:
     """Distinct rows of one part of the data, counted by its engine, and the levels of its columns."""
+    frame = _levels_as_text(frame, keys)
     schema, measured = frame.collect_schema(), _measures(bits, weights)
     levels = _levels(frame, keys)
     texts = [nw.col(name).cast(nw.String()) for name in keys if schema[name] in (nw.Categorical, nw.Enum)]
@@ -314,6 +316,19 @@ def _tabulated_part(
     grouped = frame.group_by(keys, drop_null_keys=False).agg(nw.len().alias(N), *first, *(nw.col(name).sum() for name in measured))
     table = counted(grouped.with_columns(*after, *(nw.col(name).cast(nw.Int64()) for name in (N, *measured))).head(MOST_ROWS + 1))
     return table if first else table.assign(**{FIRST: 0}), levels
+
+
+def _levels_as_text(frame: Frame, keys: Sequence[str]) -> Frame:
+    """Arrow's dictionaries of numbers or of anything but text, as Python writes their values: as the levels of a categorical are read."""
+    native = nw.to_native(frame)
+    for name in keys if isinstance(native, pa.Table) else ():
+        kind = native.schema.field(name).type
+        if pa.types.is_dictionary(kind) and not (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)):
+            chunks = [pa.DictionaryArray.from_arrays(chunk.indices, pa.array(map(str, chunk.dictionary.to_pylist()), pa.string()),
+                                                     ordered=kind.ordered) for chunk in native[name].chunks]
+            field = pa.field(name, pa.dictionary(kind.index_type, pa.string(), kind.ordered))
+            native = native.set_column(native.schema.get_field_index(name), field, pa.chunked_array(chunks, field.type))
+    return nw.from_native(native)
 
 
 def counted(frame: Frame) -> pd.DataFrame:

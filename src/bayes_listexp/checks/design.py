@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from bayes_listexp.checks.arms import arm_sizes, balance, bounds_of_refusals, missing_by_arm, missing_covariates
 from bayes_listexp.checks.assumptions import bayes_factor, no_design_effect, specification, types_of_people
-from bayes_listexp.checks.lists import dispersion, edges, impossible_groups, information
+from bayes_listexp.checks.lists import dispersion, edges, impossible_groups, information, lists_to_check
 from bayes_listexp.checks.questions import contradictions, order_of_questions, placebo_direct, two_lists
 from bayes_listexp.checks.record import Check, as_family
-from bayes_listexp.checks.sample import one_list, population, same_people, sampling
+from bayes_listexp.checks.sample import nothing_to_compare, one_list, population, same_people, sampling
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.second_list import SecondList
 from bayes_listexp.list_and_direct import asked_both
@@ -52,6 +52,8 @@ def design_checks(
     sample += [] if study.population is None else [population(study)]
     if study.listed["_treated"].all():
         return [check._replace(topic=SAMPLE) for check in (one_list(study), *sample)]
+    if not lists_to_check(study):
+        return [check._replace(topic=SAMPLE) for check in (nothing_to_compare(study), *sample)]
     found = {
         ARMS: _of_arms(study, covariates, planned),
         LISTS: [edges(study), dispersion(study, counts), impossible_groups(study, covariates), information(study)],

@@ -71,6 +71,9 @@ def dispersion(study: ListExperiment, counts: str | None = None) -> Check:
     found, said = [], []
     for arms in lists_to_check(study):
         mean, variance, binomial = _moments(arms)
+        if arms.control.sum() < 2:
+            return Check("dispersion", question, None, None, None,
+                         f"{of_list(arms.label)}A single answer in the control arm has no variance.")
         if not binomial > 0 or not np.isfinite(variance):
             return Check("dispersion", question, False, None, None, f"{of_list(arms.label)}Everyone in the control arm gives the same "
                          "answer, 0 or all: the list protects nobody.", advice="Every answer of the treatment arm tells who has the trait. "
@@ -149,8 +152,8 @@ def impossible_groups(study: ListExperiment, covariates: Sequence[str]) -> Check
     estimate = table["estimate"].iloc[0]
     certain = bool(((table["se"] == 0) & ((table["estimate"] < 0) | (table["estimate"] > 1))).any())
     passed = False if certain else p is None or p >= LEVEL
-    return Check("possible differences", "Do the differences in means lie between 0 and 1, up to sampling error?", passed, worst,
-                 table, text,
+    return Check("possible differences", "Do the differences in means lie between 0 and 1, up to sampling error?", passed,
+                 worst if np.isfinite(worst) else None, table, text,
                  None, 0.0 if certain else p if np.isfinite(estimate) else None, advice)
 
 

@@ -20,6 +20,14 @@ def one_list(study: ListExperiment) -> Check:
     return Check("one list", "Are there two lists to compare?", None, None, table, text)
 
 
+def nothing_to_compare(study: ListExperiment) -> Check:
+    """What a study says in which no wave, list version or sensitive item has answers in both arms."""
+    text = "No wave, list version or sensitive item has answers in both arms, so nothing in one arm can be compared with the other."
+    return Check("two arms", "Do both arms have answers to the same list at the same time?", False, None, None, text,
+                 advice="Check the columns of waves and list versions; where they are right, nothing but assumptions separates the trait "
+                        "from the control items.")
+
+
 def sampling(study: ListExperiment) -> list[Check]:
     """A note where respondents are weighted or were sampled together, which tests that count them alike do not know."""
     clustered = has_units(study.table)

@@ -17,7 +17,6 @@ as wide as the model says, ``levels`` gives each level the place of another (oth
 from __future__ import annotations
 
 import argparse
-import functools
 import itertools
 import json
 import sys
@@ -33,9 +32,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from arviz_stats.base import array_stats
-from arviz_stats.ecdf_utils import ecdf_pit
 from pytensor.graph.replace import vectorize_graph
-from scipy.special import bdtr
 
 from bayes_listexp import ListExperiment, Specification
 from bayes_listexp.likelihood import answer_log_likelihood, answer_probabilities
@@ -47,11 +44,9 @@ from bayes_listexp.sampling import Density, Sampler, compile_density, sample_nut
 from bayes_listexp.simulate import Drawn, draw_studies
 from bayes_listexp.specification import Blueprint, blueprint
 from benchmarks.mrp_nation import RESULTS, lines, markdown
+from benchmarks.ranks import LEVEL, RANKED, p_value, uniform_under_calibration, within_band
 
 J, N, STUDIES = 3, 1500, 200
-RANKED = 99
-"""Posterior draws among which the truth is ranked, evenly spaced in the chain."""
-
 LEAST_ESS = 150.0
 """Effective draws of every quantity that a chain of the first length must have; then draws at the spacing are as good as independent."""
 
@@ -60,8 +55,6 @@ LONGEST = 16
 """How many times longer than the first a chain may become."""
 
 PARTS = ("sd", "mix", "rho", "length", "trend", "correlation")
-LEVEL = 0.05
-SIMULATIONS = 20_000
 BROKEN = {
     "scale": "effects are twice as wide as their standard deviation says.",
     "levels": "levels have each other's places: other neighbours, another order.",
@@ -291,39 +284,6 @@ def run(structure: str, studies: int, broken: str) -> None:
 
 
 # Judging ranks
-
-
-def uniform_under_calibration(ranks: np.ndarray) -> np.ndarray:
-    """Ranks among :data:`RANKED` draws, (study,), spread over their share of 0 to 1: exactly uniform if the ranks are."""
-    return (ranks + np.random.default_rng(0).random(len(ranks))) / (RANKED + 1)
-
-
-def within_band(u: np.ndarray) -> bool:
-    """Whether the ECDF of ``u`` stays in the simultaneous 95 % band of a uniform sample's."""
-    _, ecdf, low, high = ecdf_pit(u, 1 - LEVEL, 1000, rng=np.random.default_rng(1))
-    return bool(np.all((low <= ecdf) & (ecdf <= high)))
-
-
-def least_tail(u: np.ndarray) -> np.ndarray:
-    """The smallest pointwise tail probability of the ECDFs of samples ``u`` (sample, study), (sample,): what the band is made of."""
-    size, n = u.shape
-    interval = np.minimum((u * n).astype(int), n - 1) + n * np.arange(size)[:, None]
-    below = np.bincount(interval.ravel(), minlength=size * n).reshape(size, n).cumsum(axis=1)[:, :-1]
-    at, count = np.arange(1, n)[:, None] / n, np.arange(n + 1)
-    fewer = bdtr(count, n, at)
-    more = 1 - np.column_stack([np.zeros(n - 1), fewer[:, :-1]])
-    return np.minimum(fewer, more)[np.arange(n - 1), below].min(axis=1)
-
-
-@functools.cache
-def least_tails(n: int) -> np.ndarray:
-    """The distribution of :func:`least_tail` for uniform samples of size ``n``, (simulation,)."""
-    return np.sort(least_tail(np.random.default_rng(2).random((SIMULATIONS, n))))
-
-
-def p_value(u: np.ndarray) -> float:
-    """Probability that the ECDF of a uniform sample strays as far as that of ``u``."""
-    return (1 + int(np.searchsorted(least_tails(len(u)), least_tail(u[None])[0], side="right"))) / (1 + SIMULATIONS)
 
 
 def table(broken: str = "") -> pd.DataFrame:

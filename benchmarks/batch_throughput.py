@@ -61,7 +61,9 @@ def batch(way: str, folder: Path, runs: str, fits: int, workers: int, *, kill: b
     load, begun = os.getloadavg()[0], time.perf_counter()
     done, killed = 0, 0
     for outcome, workers_now in WAYS[way](jobs, workers):
-        done += outcome.error is None
+        if outcome.error is not None:
+            raise outcome.error
+        done += 1
         if kill and not killed and done >= min(KILLED_AFTER, fits // 2):
             killed = max(workers_now())
             os.kill(killed, signal.SIGKILL)

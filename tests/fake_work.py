@@ -59,6 +59,17 @@ def wait_in_processes(marks):
     list(in_processes(waiting, [marks, marks], workers=2))
 
 
+def store_one(folder):
+    """Store a fit, and how many values are read back."""
+    import numpy as np
+    import xarray as xr
+
+    from bayes_listexp.folders import load_tree, store_tree
+
+    store_tree(xr.DataTree.from_dict({"posterior": xr.Dataset({"x": ("draw", np.zeros(9))})}), Path(folder) / "fit.nc")
+    return load_tree(Path(folder))["posterior"]["x"].size
+
+
 def hold(folder):
     """Hold a folder until it is killed, with something unfinished in it."""
     from bayes_listexp.folders import NEW, alone_in

@@ -29,7 +29,7 @@ from bayes_listexp.scanning import scan_survey
 from bayes_listexp.spec import read_spec
 from bayes_listexp.stored import interrupted
 from benchmarks import batch_throughput, faults
-from tests.fake_work import faulty
+from tests.fake_work import faulty, store_one
 from tests.test_spec_and_cli import SURVEY, people, run
 
 
@@ -294,6 +294,15 @@ def test_a_cluster_begins_nothing_new_when_it_is_interrupted():
         begun = time.monotonic()
         outcomes.close()
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_of_a_cluster_stores_fits_without_asking_the_scheduler(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        [outcome] = on_cluster(store_one, [str(tmp_path)], cluster.scheduler_address)
+    assert outcome.error is None
+    assert outcome.result == 9
 
 
 # Downloads

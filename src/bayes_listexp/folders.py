@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any
@@ -192,8 +192,15 @@ def store_tree(tree: xr.DataTree, path: Path) -> None:
     ------
     OSError : it cannot be written.
     """
-    content = bytes(tree.to_netcdf(engine="h5netcdf"))
+    with _no_cluster():
+        content = bytes(tree.to_netcdf(engine="h5netcdf"))
     write_bytes(path, content + SEAL + hashlib.sha256(content).hexdigest().encode())
+
+
+def _no_cluster() -> AbstractContextManager[Any]:
+    """Where a file in memory is written: on the worker of a cluster, xarray would ask the scheduler for a lock on it."""
+    dask = sys.modules.get("dask")
+    return nullcontext() if dask is None else dask.config.set(scheduler="synchronous")
 
 
 def load_tree(path: Path) -> xr.DataTree:

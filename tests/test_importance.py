@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit, logit, logsumexp
 
+from bayes_listexp import predictive
 from bayes_listexp.checks import fit_checks
 from bayes_listexp.comparison import loo
 from bayes_listexp.estimates import prevalence
@@ -21,7 +22,7 @@ from bayes_listexp.importance import (
 )
 from bayes_listexp.model import build_model
 from bayes_listexp.report_text import methods_paragraph
-from bayes_listexp.sampling import compile_density
+from bayes_listexp.sampling import compile_density, constrain, initial_values
 from bayes_listexp.specification import Specification, blueprint
 from oracle import answer_pmf, count_pmf
 
@@ -184,3 +185,15 @@ def test_many_points_at_once_have_the_densities_of_one():
     one, many = compile_density(model, mode="FAST_COMPILE"), compile_densities(model, 2_000_000)  # two points at once
     points = np.random.default_rng(1).normal(size=(5, len(one.start)))
     np.testing.assert_allclose(many(points)[0], [one.function(point)[0] for point in points], rtol=1e-12)
+
+
+def test_the_patterns_of_many_draws_add_up_to_the_log_likelihood_of_the_sampled_model():
+    """With shapes of the control counts by group, which the two compute in different order."""
+    frame = pd.DataFrame([(arm, k, f"g{g}") for arm, ns in ANSWERS.items() for k, n in enumerate(ns) for g in np.arange(n) % 5],
+                         columns=["arm", "answer", "group"])
+    plan = blueprint(ListExperiment.from_frame(frame, answer="answer", arm="arm", J=J), Specification(trait="1 + (1|group)"))
+    model = build_model(plan)
+    points = np.random.default_rng(1).normal(scale=0.5, size=(3, sum(np.size(v) for v in initial_values(model).values())))
+    by_pattern = predictive.log_likelihood(plan, constrain(model, points[None])).to_numpy()[0]
+    assert any("group_shape" in name for name in initial_values(model))
+    np.testing.assert_allclose(by_pattern @ predictive.patterns(plan).n, compile_densities(model, 1000)(points)[1], rtol=1e-12)

@@ -246,6 +246,10 @@ def _count_parameter(plan: Blueprint, parameters: Mapping[str, Any], at: Points)
         departure = departure + more * np.array([[0.0], [1.0]])
     levels = levels_at(plan, at.matrices["control"].groups, at.wave)
     for factor in shape_factors(plan):
-        of_cell = pt.take(parameters[factor.parameter], levels[factor.name], axis=-2)
-        departure = departure + (of_cell[..., None] * basis).sum(axis=-2)[..., None, :]
+        values, level = parameters[factor.parameter], levels[factor.name]
+        if values.ndim == 2:  # the sampled model, in which all of it is one loop over cells
+            of_cell = (pt.take(values, level, axis=-2)[..., None] * basis).sum(axis=-2)
+        else:  # many draws, step by step: there are fewer levels than cells
+            of_cell = pt.take((values[..., None] * basis).sum(axis=-2), level, axis=-2)
+        departure = departure + of_cell[..., None, :]
     return departure

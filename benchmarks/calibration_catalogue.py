@@ -409,7 +409,7 @@ def main() -> None:
     running.add_argument("--broken", choices=list(BROKEN), default="")
     running.add_argument("--jobs", type=int, default=1)
     running.add_argument("--scheduler")
-    running.add_argument("--minutes", type=float, default=np.inf)
+    running.add_argument("--minutes", type=float, default=np.inf, help="begin no row after so many")
     commands.add_parser("summary")
     commands.add_parser("figure")
     commands.add_parser("check", help="hold the draws against NUTS")

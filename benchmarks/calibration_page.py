@@ -182,7 +182,7 @@ For each combination of a response model, a family of control counts and a way o
 priors, a study from the parameters by the package's own simulator, and draws from the study's posterior by the model's own density. The
 rank of the truth among 99 independent draws is uniform over studies if density and simulator agree (Talts et al. 2018). Every component of
 every parameter, the prevalence, the change between two groups (trait and control counts differ between them), and the log-likelihood
-(Modrak et al. 2023) are test quantities. J = 3; 600 respondents with a list alone, 80 to 200 with instruments; a quarter of the respondents
+(Modrak et al. 2023) are test quantities. J = 3; 600 respondents with lists only, 80 to 200 with instruments; a quarter of the respondents
 is not asked a direct question or the randomised response.
 
 The draws are exact and need neither gradients nor a mode: the likelihood is let in by degrees, and at each degree points are drawn afresh

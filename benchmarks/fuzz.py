@@ -23,9 +23,9 @@ import pandas as pd
 
 RESULTS = Path(__file__).parent / "results" / "fuzz.jsonl"
 BUGS = Path(__file__).parent / "fuzz_bugs.csv"
-BATCH = 400
+BATCH = 200
 """Cases of a batch, but for the properties that are slow."""
-SLOW = {"specs": 50, "estimators": 100, "checks": 50, "surveys": 150}
+SLOW = {"specs": 20, "estimators": 60, "checks": 10, "surveys": 60, "tabulated": 40, "populations": 60, "formulas": 60}
 MEMORY = 12 * 2**30
 """Bytes of addresses that a batch may have: more is a failure."""
 
@@ -154,13 +154,20 @@ def summary() -> str:
             "## Result",
             "",
             f"{totals['cases']:,} cases, {totals['results']:,} with a result and {totals['refused in words']:,} refused in words; "
-            f"{totals['failures']:,} failures. This is of the code as it is, after the bugs below were mended.",
+            f"{totals['failures']:,} failures, "
+            "all in what is open below. Batches that failed by a bug which was then mended are not counted.",
             "",
             markdown(table),
             "",
             "## What is drawn, and what must hold",
             "",
             *[f"* {one}" for one in words],
+            "",
+            "## Open",
+            "",
+            "A damaged SPSS file can crash the C library that reads it (pyreadstat: a segmentation fault, once in some hundred "
+            "damaged files), which ends the Python process and cannot be caught within it. Nothing is lost but the "
+            "run; to read files from unknown sources, read them in a process of their own, or as csv or parquet.",
             "",
             "## Bugs that were found, and mended",
             "",

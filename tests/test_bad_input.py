@@ -23,6 +23,7 @@ from bayes_listexp import (
 )
 from bayes_listexp.formulas import design
 from bayes_listexp.published.table import parse_published
+from bayes_listexp.syntax import variables
 
 
 def survey(**columns) -> pd.DataFrame:
@@ -188,3 +189,9 @@ def test_a_single_answer_of_the_control_arm_has_no_dispersion():
 def test_a_survey_without_rows_is_no_population():
     with refused("the survey has no rows"):
         frame_from_survey(survey().head(0), ["t"])
+
+
+@pytest.mark.parametrize("formula", ["None**3", "None + x"])
+def test_a_value_is_no_column_of_a_formula(formula):
+    with pytest.raises(InputError, match="formula"):
+        variables(formula, ["x"])

@@ -114,6 +114,9 @@ def parse(formula: str) -> Model:
                 f"formula '{formula}': '{component.name}' cannot group effects; write a column's name after the '|', or a "
                 f"structure of it such as rw1(wave); there are: {', '.join(sorted(STRUCTURED))}."
             )
+    literal = [name for name in parsed.var_names if not isinstance(name, str)]
+    if literal:
+        raise InputError(f"formula '{formula}': {literal[0]!r} is a value where a column should be. Name a column.")
     outside = [c.call.callee for term in parsed.common_terms for c in getattr(term, "components", []) if isinstance(c, Call)]
     misplaced = [name for name in outside if name in STRUCTURED]
     if misplaced:

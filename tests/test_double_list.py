@@ -257,7 +257,7 @@ def test_what_is_read():
 
 
 BAD_COLUMNS = [
-    ({"y2": 5.0}, r"column 'y2', row 3: with J = 3 the .* arm answers 0 to \d, found 5.0"),
+    ({"y2": 5.0}, r"column 'y2', row 3: with J = 3 the .* arm answers 0 to \d, found 5"),
     ({"y2": 1.5}, "column 'y2', row 3: an answer is a whole number of items, found 1.5"),
     ({"y2": -1.0}, "column 'y2', row 3: with J = 3"),
     ({"other": np.nan, "y2": 1.0}, "column 'other', row 3: an answer in column 'y2' without the arm of the second list"),

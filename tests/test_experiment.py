@@ -96,7 +96,7 @@ REFUSED = [
         r"column 'treat': the arm must have two values .*found 1, 2",
     ),
     ("three arms", frame(treat=[0, 0, 0, 2, 1, 1, 1, 1]), {}, r"column 'treat': the arm must have two values"),
-    ("wrong mapping", frame(), {"arms": (1, 2)}, r"column 'treat': found 0 beside arms = \(1, 2\)"),
+    ("wrong mapping", frame(), {"arms": (1, 2)}, r"column 'treat', rows 1, 2, 3, 4: found 0 beside arms = \(1, 2\)"),
     (
         "unknown column",
         frame(),

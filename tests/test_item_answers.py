@@ -168,10 +168,10 @@ def test_what_is_read():
 
 BAD = [
     ({"a": 1.0, "b": np.nan, "c": 0.0}, 0, "columns a, b, c, row 3: some control items are answered and some are missing"),
-    ({"a": 2.0}, 0, "column 'a', row 3: found 2.0, which is none of the answers"),
+    ({"a": 2.0}, 0, "column 'a', row 3: found 2, which is none of the answers"),
     ({"a": 1.0, "b": 0.0, "c": 0.0}, 1, "columns a, b, c, row 3: respondents of the treatment arm answered single items"),
     ({"a": 1.0, "b": 1.0, "c": 0.0, "y": 3.0}, 0,
-     "columns a, b, c, row 3: the answer to the list is not the number of items that apply, found 3.0 and 2.0"),
+     "columns a, b, c, row 3: the answer to the list is not the number of items that apply, found 3 and 2"),
 ]
 
 

@@ -192,7 +192,7 @@ def test_bad_settings(settings, message):
 
 def test_bad_answers_name_column_and_rows():
     frame = pd.DataFrame({"list": [0, 1, 2, 1], "arm": [0, 1, 0, 1], "r": [1, 0, 9, None]})
-    with pytest.raises(InputError, match="column 'r', row 3: found 9.0"):
+    with pytest.raises(InputError, match="column 'r', row 3: found 9"):
         ListExperiment.from_frame(frame, answer="list", arm="arm", J=3,
                                   instruments=[RandomisedResponse("r", truth=0.7, forced_yes=0.1)], covariates=[])
 

@@ -192,7 +192,7 @@ FAULTS = {
     "nothing but zeros": (lambda f: f.assign(w=0.0), "column 'w': all weights are 0"),
     "text": (lambda f: f.assign(w="x"), "column 'w': weights are numbers, found a column of type String"),
     "column": (lambda f: f.drop(columns="age"), r"column 'age' \(covariates\) is not in the data; the columns are: y,"),
-    "direct": (lambda f: f.assign(direct=f["direct"].where(f.index != 70, 7)), r"column 'direct', row 71: found 7.0, which is none"),
+    "direct": (lambda f: f.assign(direct=f["direct"].where(f.index != 70, 7)), r"column 'direct', row 71: found 7, which is none"),
 }
 
 

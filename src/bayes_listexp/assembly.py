@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from bayes_listexp.columns import read_covariate, read_weights
+from bayes_listexp.columns import read_covariate, read_numbers, read_weights
 from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import MISSING, exclude_unobserved, refused
 from bayes_listexp.intake import ITEM, Parts, check_arms, observe, read_lists, read_placebo, source_of
@@ -23,7 +23,7 @@ def assembled(
     parts: Parts,
     counts: pd.Series,
     *,
-    J: int | Mapping[Any, int],
+    J: int | Mapping[Any, int] | None,
     missing: Missing,
     population: pd.DataFrame | PopulationFrame | None,
 ) -> dict[str, Any]:
@@ -44,6 +44,9 @@ def assembled(
         index=frame.index,
     )
     shown = None if parts.version is None else table[parts.version]
+    if J is None:
+        raise InputError(f"J is missing: say how many control items the list has, J = ... It cannot be told from the answers (column "
+                         f"'{parts.answer}' reaches {_highest(frame[parts.answer], parts.answer, treated)}), as nobody may have all items.")
     longest, lists = read_versions(J, parts.version, shown)
     answers = read_list_answers(frame[parts.answer], parts.answer, treated, longest, padded, versions=shown, lists=lists)
     weight = counts.astype(float) if parts.weights is None else read_weights(frame[parts.weights], parts.weights)
@@ -91,6 +94,14 @@ def assembled(
         "version": parts.version if lists else None,
         "lists": lists,
     }
+
+
+def _highest(column: pd.Series, name: str, treated: pd.Series) -> str:
+    """The highest answer of each arm in words."""
+    answers = read_numbers(column, name)
+    arms = ((False, "control"), (True, "treatment"))
+    highest = [(arm, answers[(treated == value).fillna(False).astype(bool)].max()) for value, arm in arms]
+    return " and ".join(f"{most:g} in the {arm} arm" for arm, most in highest if pd.notna(most)) or "nothing"
 
 
 def check_missing(missing: str) -> None:

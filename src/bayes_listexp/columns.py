@@ -19,6 +19,9 @@ LONGEST_SHOWN = 60
 SMALLEST_WEIGHT = 1e-100
 """Numbers whose squares and sums of squares are still numbers lie between this and its inverse."""
 
+WRITTEN_MISSING = ("nan", "NaN", "NaT", "<NA>")
+"""What a missing value becomes when pandas or numpy write it as text."""
+
 PLACES = ("_first", "_n", "_place")
 """Names of the index of tabulated rows: the first of the respondents' rows in the data, and how many they are."""
 
@@ -108,6 +111,12 @@ def read_answers(
     column: pd.Series, name: str, treated: pd.Series, J: int, padded: pd.Series | None = None
 ) -> pd.Series:
     """Whole numbers 0..J in the control arm and 0..J + 1 in the treatment arm or on a ``padded`` list, missing as NaN."""
+    flags = column.astype(object).map(lambda value: isinstance(value, (bool, np.bool_)))
+    if flags.any():
+        raise InputError(
+            f"column '{name}', {rows_where(flags)}: an answer is a number of items, found {shown_values(column[flags])}. "
+            "Give the numbers that respondents reported, or mark these values as missing."
+        )
     numbers = read_numbers(column, name)
     broken = numbers.notna() & (numbers % 1 != 0)
     if broken.any():
@@ -131,27 +140,40 @@ def read_arms(column: pd.Series, name: str, arms: tuple[Any, Any] | None) -> pd.
     """Nullable boolean: True in the treatment arm."""
     if arms is not None and (not isinstance(arms, (list, tuple)) or len(arms) != 2):
         raise InputError(f"arms = {arms!r}: give two values of column '{name}', (control, treatment).")
-    values = list(dict.fromkeys(column.dropna().tolist()))
-    pairs = {value_key(value): value for value in values}
+    keys = _keys(column)
+    given = set(keys.dropna())
     if arms is None:
-        known = [pair for pair in ARMS_READ_WITHOUT_HELP if set(pairs) <= set(pair)]
-        if not known:
+        pairs = sorted(ARMS_READ_WITHOUT_HELP, key=lambda pair: len(given & set(pair)), reverse=True)
+        control, treatment = pairs[0]
+        strange = column.notna() & ~keys.isin(pairs[0])
+        if strange.any():
             raise InputError(
-                f"column '{name}': the arm must have two values such as 0 and 1 or 'control' and "
-                f"'treatment', found {shown_values(pd.Series(values, dtype=object))}. "
-                "Say which is which with arms = (control value, treatment value)."
+                f"column '{name}': the arm must have two values such as 0 and 1 or 'control' and 'treatment', found "
+                f"{shown_values(column.dropna())}; {rows_where(strange)} {'has' if strange.sum() == 1 else 'have'} another value. "
+                "Say which is which with arms = (control value, treatment value), and mark other values as missing."
             )
-        control, treatment = known[0]
     else:
-        control, treatment = value_key(arms[0]), value_key(arms[1])
-        strange = [value for key, value in pairs.items() if key not in (control, treatment)]
-        if strange or control == treatment:
+        control, treatment = _two_arms(arms, name)
+        strange = column.notna() & ~keys.isin([control, treatment])
+        if strange.any():
             raise InputError(
-                f"column '{name}': found {shown_values(pd.Series(strange or values, dtype=object))} beside "
+                f"column '{name}', {rows_where(strange)}: found {shown_values(column[strange])} beside "
                 f"arms = {tuple(arms)!r}. Name both values of the arm, or mark other values as missing."
             )
-    keys = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
     return (keys == treatment).astype("boolean").where(column.notna(), pd.NA)
+
+
+def _two_arms(arms: Any, name: str) -> tuple[str, str]:
+    """The spellings of the control and the treatment value, which must be two."""
+    control, treatment = value_key(arms[0]), value_key(arms[1])
+    if control == treatment:
+        raise InputError(f"column '{name}': arms = {tuple(arms)!r} names one value twice. Say (control value, treatment value).")
+    return control, treatment
+
+
+def _keys(column: pd.Series) -> pd.Series:
+    """One spelling of each value, None where it is missing."""
+    return column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else value_key(value))
 
 
 def read_items(
@@ -167,7 +189,7 @@ def read_items(
             f"column '{name}': arms = ({control!r}, {list(treatments)!r}) must name the control value and at least two "
             "treatment values, all different."
         )
-    given = column.astype(object).map(lambda value: value_key(value) if pd.notna(value) else None)
+    given = _keys(column)
     strange = column.notna() & ~given.isin([*keys, value_key(control)])
     if strange.any():
         raise InputError(
@@ -229,8 +251,8 @@ def read_weights(column: pd.Series, name: str) -> pd.Series:
     bad = numbers.isna() | (numbers < 0)
     if bad.any():
         raise InputError(
-            f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative. "
-            "Give every respondent a weight of at least 0."
+            f"column '{name}', {rows_where(bad)}: a weight is missing, infinite or negative, found "
+            f"{shown_values(column[bad])}. Give every respondent a weight of at least 0, or leave these rows out."
         )
     if not (numbers > 0).any():
         raise InputError(f"column '{name}': all weights are 0.")
@@ -274,6 +296,28 @@ def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
     return text.astype(pd.CategoricalDtype(sorted(set(text.dropna()))))
 
 
+def check_levels(column: pd.Series, name: str) -> None:
+    """Refuse levels that nobody can have meant: empty text, what pandas writes for a missing value, and levels that differ in blanks.
+
+    Raises
+    ------
+    InputError : naming the level and its rows, by the column's index.
+    """
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return
+    bare: dict[str, str] = {}
+    for level in map(str, column.cat.categories):
+        rows = column.index[(column == level).to_numpy()]
+        if not len(rows):
+            continue
+        if level.strip() in ("", *WRITTEN_MISSING):
+            raise InputError(f"column '{name}', {name_rows(rows)}: found {level!r}, which says that something is missing. Mark these "
+                             "values as missing (None), or write a level in words.")
+        if (other := bare.setdefault(level.strip(), level)) != level:
+            raise InputError(f"column '{name}', {name_rows(rows)}: the levels {other!r} and {level!r} differ in blanks only. Take the "
+                             f"blanks away, as in frame['{name}'].str.strip().")
+
+
 def shown_values(column: pd.Series, limit: int = 5) -> str:
     """The distinct values of a column for a message, e.g. "9, 'many' and 3 more"."""
     distinct = list(dict.fromkeys(_shown(value) for value in column.tolist()))
@@ -282,6 +326,8 @@ def shown_values(column: pd.Series, limit: int = 5) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(value) < 1e15:
+        value = int(value)
     text = ascii(value) if _is_strange(value) else repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 

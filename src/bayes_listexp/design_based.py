@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.linearisation import Estimator, by_design, interval, is_designed, weights_of
+from bayes_listexp.linearisation import Estimator, by_design, half_width, interval, is_designed, weights_of
 
 DIM_COLUMNS = ["estimate", "se", "lower", "upper", "n_control", "n_treatment"]
 RESULTS = frozenset({*DIM_COLUMNS, "z", "N", "n", "p", "note", "degrees", "method", "estimator", "share", "left_out", "share_left_out"})
@@ -71,7 +70,7 @@ def change_in_means(study: ListExperiment, first: str, second: str, *, by: str |
     parts = [wave.set_index(by) if by else wave.reset_index(drop=True) for wave in waves]
     estimate = parts[1]["estimate"] - parts[0]["estimate"]
     se = np.sqrt(parts[1]["se"] ** 2 + parts[0]["se"] ** 2)
-    width = norm.ppf(0.5 + probability / 2)
+    width = half_width(probability)
     out = pd.DataFrame({"estimate": estimate, "se": se, "lower": estimate - width * se, "upper": estimate + width * se,
                         "z": estimate / se})
     return out.reset_index() if by else out.reset_index(drop=True)
@@ -211,7 +210,7 @@ def _one(study: ListExperiment, table: pd.DataFrame, weighted: bool, probability
     share = mass / mass.sum() if len(each) > 1 else np.ones(1)
     estimate = float(sum(s * one[0] for s, one in zip(share, each, strict=True)))
     se = float(np.sqrt(sum(s**2 * one[1] for s, one in zip(share, each, strict=True))))
-    width = norm.ppf(0.5 + probability / 2)
+    width = half_width(probability)
     return [estimate, se, estimate - width * se, estimate + width * se, *(sum(one[2][arm] for one in each) for arm in (0, 1))]
 
 

@@ -78,6 +78,10 @@ def without_missing(table: pd.DataFrame, columns: list[str], missing: str) -> tu
                 f"column '{numeric[0]}', {name_rows(table.index[holes[numeric[0]]])}: missing numbers cannot be a "
                 "level of their own. Use missing = 'drop', or recode the column into groups."
             )
+        twice = [name for name in holes if MISSING_LEVEL in table[name].cat.categories]
+        if twice:
+            raise InputError(f"column '{twice[0]}', {name_rows(table.index[holes[twice[0]]])}: missing values are to be the level "
+                             f"'{MISSING_LEVEL}', which the data have already. Rename that level, or mark its rows as missing.")
         filled = {name: table[name].cat.add_categories([MISSING_LEVEL]).fillna(MISSING_LEVEL) for name in holes}
         return table.assign(**filled), pd.DataFrame(columns=EXCLUSION_COLUMNS)
     absent = {("covariate missing", name): mask for name, mask in holes.items()}

@@ -15,6 +15,7 @@ from bayes_listexp.assembly import Missing, assembled, check_missing
 from bayes_listexp.cells import Cells, tabulate, tabulate_rows
 from bayes_listexp.columns import (
     check_ids,
+    check_levels,
     read_numbers,
     rows_where,
     shown_values,
@@ -92,7 +93,7 @@ class ListExperiment:
         *,
         answer: str,
         arm: str | None,
-        J: int | Mapping[Any, int],
+        J: int | Mapping[Any, int] | None = None,
         arms: tuple[Any, Any] | None = None,
         placebo: str | None = None,
         instruments: Sequence[Instrument] = (),
@@ -173,7 +174,7 @@ class ListExperiment:
         answer: str,
         arm: str | None,
         n: str,
-        J: int | Mapping[Any, int],
+        J: int | Mapping[Any, int] | None = None,
         arms: tuple[Any, Any] | None = None,
         placebo: str | None = None,
         instruments: Sequence[Instrument] = (),
@@ -196,10 +197,10 @@ class ListExperiment:
         check_columns(counts, roles, covariates, instruments)
         kept = covariate_names(counts, roles, covariates)
         size = read_numbers(counts[n], n)
-        bad = size.isna() | (size < 0) | (size % 1 != 0)
+        bad = size.isna() | (size < 0) | (size % 1 != 0) | (size > MOST_RESPONDENTS)
         if bad.any():
             raise InputError(
-                f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
+                f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0 (and below 2^53), "
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
         if size.sum() > MOST_RESPONDENTS:
@@ -327,7 +328,8 @@ class ListExperiment:
 
         Raises
         ------
-        InputError : for a column that the study does not have, and for missing numbers that should be a level.
+        InputError : for a column that the study does not have, levels that cannot be told apart in print or stand for a missing value,
+            and for missing numbers that should be a level.
         """
         unknown = [name for name in columns if name not in self.covariates]
         if unknown:
@@ -335,6 +337,8 @@ class ListExperiment:
                 f"column '{unknown[0]}' is not in the data; the study has: "
                 f"{', '.join(self.covariates) or 'no covariates'}."
             )
+        for name in columns:
+            check_levels(self.table[name], name)
         return without_missing(self.table, list(columns), self.missing)
 
     def cells(self, columns: Sequence[str] = ()) -> Cells:

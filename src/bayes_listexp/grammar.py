@@ -42,6 +42,8 @@ def check_formula(formula: str, functions: Collection[str], structures: Collecti
     ------
     InputError : naming the part that is refused, and what is allowed.
     """
+    if not isinstance(formula, str):
+        raise InputError(f"formula {formula!r}: a formula is text such as '1 + age + (1|region)'.")
     if len(formula) > LONGEST:
         raise InputError(f"a formula of {len(formula):,} characters; at most {LONGEST:,} are read. Leave terms out.")
     try:
@@ -57,7 +59,8 @@ def check_formula(formula: str, functions: Collection[str], structures: Collecti
             raise InputError(f"formula '{formula}': {error}") from error
         raise InputError(
             f"formula '{formula}' cannot be read ({error}). Write it like '1 + age + (1|region)', with columns, numbers, signs and "
-            f"these functions: {', '.join(sorted(functions))}; names with spaces or signs go between backticks."
+            f"these functions: {', '.join(sorted(functions))}; names with spaces or signs go between backticks"
+            f"{', and powers are written I(age ** 2)' if '^' in formula else ''}."
         ) from error
     except RecursionError as error:
         raise InputError(f"formula '{formula[:60]}...' is nested too deeply, or has too many signs. Write it shorter.") from error
@@ -148,6 +151,8 @@ def _terms(node: Any) -> int:
                 raise InputError(f"'{operator.lexeme}' between terms has no meaning. Put it within a function: I(age > 60).")
             before = _terms(left)
             if operator.kind == "STAR_STAR":
+                if isinstance(left, (Variable, QuotedName)):  # formulae would leave the power out
+                    raise InputError(f"the power of '{_name(left)}' means nothing between terms. Write I({_name(left)} ** 2).")
                 power = _number(right)
                 if not isinstance(power, int) or not 1 <= power <= LARGEST_POWER:
                     raise InputError(f"a power of terms must be a whole number from 1 to {LARGEST_POWER}; that of a column is I(age ** 2).")

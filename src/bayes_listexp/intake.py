@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bayes_listexp.binning import Binned
-from bayes_listexp.columns import check_names, check_values, read_arms, read_flags, read_items, rows_where
+from bayes_listexp.columns import check_names, check_values, read_arms, read_flags, read_items, rows_where, shown_values
 from bayes_listexp.errors import InputError
 from bayes_listexp.instrument import Instrument
 from bayes_listexp.survey_design import CLUSTER, PERSON, REPLICATE, STRATUM, DesignColumns
@@ -108,12 +108,17 @@ def check_arms(table: pd.DataFrame, parts: Parts, instruments: Sequence[Instrume
     InputError : naming the arm.
     """
     listed = table[table["_answer"] >= 0]
+    if listed["_n"].sum() == 0 and not instruments:
+        raise InputError(f"column '{parts.answer}': none of the {len(parts.frame):,} rows has an answer to the list and an arm; "
+                         f"{int(parts.frame[parts.answer].isna().sum()):,} answers are missing. Check the names of the columns.")
     informed = any(getattr(instrument, "replaces_control", False) for instrument in instruments) or parts.arm is None
     for arm, name in ((False, "control"), (True, "treatment")):
         if listed.loc[listed["_treated"] == arm, "_n"].sum() == 0 and not (informed and not arm):
+            here = "" if parts.arm is None else f", found {shown_values(parts.frame[parts.arm].dropna())}"
             raise InputError(
                 f"column '{parts.arm if parts.arm is not None else parts.answer}': no respondent with an answer is in the "
-                f"{name} arm, so the two lists cannot be compared. Check the coding of the arms or supply both arms."
+                f"{name} arm (of {listed['_n'].sum():,} with an answer{here}), so the two lists cannot be compared. Check the "
+                "coding of the arms or supply both arms."
             )
 
 
@@ -168,9 +173,19 @@ def check_columns(
     check_names(frame)
     if len(frame) == 0:
         raise InputError("the data have no rows.")
+    _refuse_double_roles(roles)
     used = _check_names(frame.columns, roles, covariates, instruments)
     for name in dict.fromkeys([*used, *covariate_names(frame, roles, covariates)]):
         check_values(frame[name], name)
+
+
+def _refuse_double_roles(roles: Mapping[str, str | None]) -> None:
+    """Refuse a column that is named as two things of which each needs a column of its own."""
+    own = ("answer", "arm", "placebo", "weights", "n")
+    for role in own:
+        others = [other for other, name in roles.items() if other != role and name is not None and name == roles.get(role)]
+        if others:
+            raise InputError(f"column '{roles[role]}' is named as {role} and as {others[0]}. Name a column for each.")
 
 
 def _check_names(

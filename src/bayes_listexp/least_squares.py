@@ -10,8 +10,8 @@ import pandas as pd
 from bayes_listexp import formulas, syntax
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.linearisation import by_design, half_width, weights_of
-from bayes_listexp.sandwich import VARIANCES, classical, dependent, least_squares
+from bayes_listexp.linearisation import by_design, half_width, refuse_weightless, weights_of
+from bayes_listexp.sandwich import VARIANCES, classical, least_squares, refuse_dependent
 from bayes_listexp.survey_design import STRATUM, unit_column, units_of
 
 REGRESSION_COLUMNS = ["part", "term", "estimate", "se", "lower", "upper"]
@@ -59,11 +59,12 @@ def linear_regression(
     used = list(dict.fromkeys(name for text in texts.values() for name in syntax.variables(text, study.covariates)))
     table = study.complete(used)[0]
     table = table[(table["_answer"] >= 0) & (table["_n"] > 0)]
+    refuse_weightless(table, weighted, "linear_regression")
     y, treated, n = (table[name].to_numpy(dtype=float) for name in ("_answer", "_treated", "_n"))
     parts = {part: _columns(text, table[used]) for part, text in texts.items()}
     X = np.concatenate([parts["control"][1], treated[:, None] * parts["trait"][1]], axis=1)
     terms = [(part, term) for part, (names, _) in parts.items() for term in names]
-    _refuse_dependent(X[weights_of(table, weighted) > 0], terms)
+    refuse_dependent("linear_regression", X[weights_of(table, weighted) > 0], terms)
     fitted = _by_kind(study, table, X, y, n, weighted, kind)
     rows = pd.DataFrame(terms, columns=["part", "term"]).assign(**_ends(*fitted, probability))
     return rows.sort_values("part", ascending=False, kind="stable", ignore_index=True)[REGRESSION_COLUMNS]
@@ -121,16 +122,6 @@ def cluster_numbers(study: ListExperiment, table: pd.DataFrame) -> np.ndarray:
     if units.cluster is None:
         return np.arange(len(table))
     return np.unique(units.cluster[study.table.index.get_indexer(table.index)], return_inverse=True)[1]
-
-
-def _refuse_dependent(X: np.ndarray, terms: list[tuple[str, str]]) -> None:
-    repeated = np.flatnonzero(dependent(X))
-    if len(repeated):
-        part, term = terms[repeated[0]]
-        what = "the arm" if (part, term) == ("trait", "Intercept") else f"the {part}'s column '{term}'"
-        where = "in the treatment arm" if part == "trait" else "among those with an answer and a weight above 0"
-        raise InputError(f"linear_regression: {what} follows from other columns {where}, so that their coefficients cannot be told apart. "
-                         "Leave one out, or group its levels.")
 
 
 def with_version(text: str, study: ListExperiment) -> str:

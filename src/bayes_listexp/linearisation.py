@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
+from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.survey_design import has_units, replicate_columns, units_of, variance_of_totals
 
@@ -52,8 +53,29 @@ def weights_of(table: pd.DataFrame, weighted: bool, column: str = "_weight") -> 
     return np.asarray(table[column].to_numpy() / np.where(n > 0, n, 1)) if weighted else np.ones(len(table))
 
 
+def refuse_weightless(table: pd.DataFrame, weighted: bool, what: str) -> None:
+    """Refuse an arm whose respondents all have weight 0: it has no mean.
+
+    Raises
+    ------
+    InputError : naming the arm and its number of respondents.
+    """
+    for treated, arm in ((False, "control"), (True, "treatment")):
+        rows = table[table["_treated"] == treated]
+        if weighted and len(rows) and not rows["_weight"].sum() > 0:
+            raise InputError(f"{what}: all {rows['_n'].sum():,} respondents of the {arm} arm have weight 0, so that its answers have no "
+                             "mean. Correct the weights, or estimate without them (weighted = False).")
+
+
 def half_width(probability: float, degrees: float = np.inf) -> float:
-    """Half the width of an interval in standard errors: Student's, or normal without degrees of freedom; NaN below 1 of them."""
+    """Half the width of an interval in standard errors: Student's, or normal without degrees of freedom; NaN below 1 of them.
+
+    Raises
+    ------
+    InputError : a probability that is no number between 0 and 1.
+    """
+    if isinstance(probability, (str, bool)) or probability is None or not 0 < probability < 1:
+        raise InputError(f"probability = {probability!r}: say that of the interval as a number between 0 and 1, such as 0.95.")
     if degrees < 1:
         return float("nan")
     return float(norm.ppf(0.5 + probability / 2) if np.isinf(degrees) else t.ppf(0.5 + probability / 2, degrees))

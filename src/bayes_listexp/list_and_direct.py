@@ -19,7 +19,7 @@ from bayes_listexp.design_based import mean_difference
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.instruments.direct import NO, YES, DirectQuestion
-from bayes_listexp.linearisation import by_design, interval, is_designed, weights_of
+from bayes_listexp.linearisation import by_design, half_width, interval, is_designed, weights_of
 from bayes_listexp.versions import refuse_mixed
 
 COMBINED_COLUMNS = ["estimate", "se", "lower", "upper", "direct", "direct_se", "dim", "dim_se", "n", "left_out", "note"]
@@ -281,5 +281,5 @@ def _columns(column: pd.Series) -> np.ndarray:
 
 
 def _interval(estimate: float, se: float, probability: float) -> tuple[float, float]:
-    width = float(norm.ppf(0.5 + probability / 2)) * se
+    width = half_width(probability) * se
     return estimate - width, estimate + width

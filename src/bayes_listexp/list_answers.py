@@ -14,7 +14,9 @@ from bayes_listexp.errors import InputError
 from bayes_listexp.exclusions import join
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.formulas import Design
+from bayes_listexp.linearisation import refuse_weightless
 from bayes_listexp.reporting import arm_slices
+from bayes_listexp.sandwich import refuse_dependent
 from bayes_listexp.survey_design import has_units, normalised, replicate_columns, units_of, variance_of_totals
 
 
@@ -120,6 +122,7 @@ def list_answers(study: ListExperiment, columns: Sequence[str], *, weighted: boo
     for treated, arm in ((False, "control"), (True, "treatment")):
         if not (table["_treated"] == treated).any():
             raise InputError(f"{what}: nobody in the {arm} arm has an answer and all covariates; lists are compared between arms.")
+    refuse_weightless(table, weighted, what)
     n = table["_n"].to_numpy(dtype=float)
     weight = normalised(table, study.wave) / n if weighted else np.ones(len(table))
     cell, arm_of, answer = (first[name].to_numpy(dtype="int64") for name in ("_cell", "_arm", "_answer"))
@@ -146,6 +149,17 @@ def predictor_designs(answers: Answers, texts: Mapping[str, str]) -> dict[str, D
                              "effects.")
     n = answers.by_cell(answers.n)
     return {name: formulas.design(text, answers.frame, n) for name, text in texts.items()}
+
+
+def refuse_unidentified(what: str, answers: Answers, trait: Design) -> None:
+    """Refuse columns of the trait that nothing is learnt of, as the treatment arm alone tells of it and they follow from others there.
+
+    Raises
+    ------
+    InputError : naming the column.
+    """
+    cells = np.unique(answers.cell[(answers.arm == 1) & (answers.total > 0)])
+    refuse_dependent(what, columns_of(trait, answers.frame.iloc[cells]), [("trait", term) for term in terms_of(trait)])
 
 
 def columns_of(bound: Design, frame: pd.DataFrame) -> np.ndarray:

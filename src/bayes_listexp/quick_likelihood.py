@@ -16,7 +16,15 @@ from bayes_listexp.count_shapes import shape_basis
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.formulas import Design
-from bayes_listexp.list_answers import Answers, columns_of, list_answers, predictor_designs, terms_of, to_own_scale
+from bayes_listexp.list_answers import (
+    Answers,
+    columns_of,
+    list_answers,
+    predictor_designs,
+    refuse_unidentified,
+    terms_of,
+    to_own_scale,
+)
 from bayes_listexp.list_regression import (
     ListRegression,
     Spread,
@@ -96,7 +104,8 @@ def maximum_likelihood(
 
     Raises
     ------
-    InputError : whatever does not fit the study, or needs :func:`bayes_listexp.fit` (group-specific effects, several lists).
+    InputError : whatever does not fit the study, columns of the trait that do not differ in the treatment arm (without priors), or what
+        needs :func:`bayes_listexp.fit` (group-specific effects, several lists).
     """
     _check(counts, dependence, variance, priors)
     by = [by] if isinstance(by, str) else list(by)
@@ -146,7 +155,10 @@ def prepared(
     used = [*(c for text in texts.values() for c in syntax.variables(text, study.covariates)), *by, *wave]
     answers = list_answers(study, list(dict.fromkeys(used)), weighted=weighted, what="maximum_likelihood")
     model = _model(answers, counts, chosen)
-    blocks = _blocks(answers, predictor_designs(answers, texts), model, dependence)
+    designs = predictor_designs(answers, texts)
+    if dependence == "none" and priors is None:
+        refuse_unidentified("maximum_likelihood", answers, designs["trait"])
+    blocks = _blocks(answers, designs, model, dependence)
     design = _design(blocks, model, len(answers.frame))
     problem = Problem(model, design, answers.tabulated(answers.total)[None], _penalty(blocks, priors, chosen))
     return Prepared(answers, blocks, problem, texts)

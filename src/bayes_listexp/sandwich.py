@@ -10,9 +10,12 @@ their survey weights, because weights say whom somebody stands for and not how e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from bayes_listexp.errors import InputError
 
 VARIANCES = ("design", "HC2", "CR2", "HC3", "classical")
 NEARLY_ZERO = 1e-9
@@ -109,6 +112,23 @@ def dependent(X: np.ndarray) -> np.ndarray:
         out[j] = np.linalg.norm(left) < 1e-8
         basis = basis if out[j] else np.hstack([basis, (left / np.linalg.norm(left))[:, None]])
     return out
+
+
+def refuse_dependent(what: str, X: np.ndarray, terms: Sequence[tuple[str, str]]) -> None:
+    """Refuse columns that follow from those before them, called (part, term); the trait's are zero in the control arm.
+
+    Raises
+    ------
+    InputError : naming ``what`` was to be estimated, and the column.
+    """
+    repeated = np.flatnonzero(dependent(X))
+    if len(repeated):
+        part, term = terms[repeated[0]]
+        column = "the arm" if (part, term) == ("trait", "Intercept") else f"the {part}'s column '{term}'"
+        where = "in the treatment arm" if part == "trait" else "among those with an answer and a weight above 0"
+        raise InputError(f"{what}: {column} follows from other columns {where} ({len(repeated)} of {X.shape[1]} columns do), so that their "
+                         "coefficients cannot be told apart. Leave one out, group its levels, or shrink them to one another by "
+                         "bayes_listexp.fit with a term such as (1|column).")
 
 
 def _by_cluster(

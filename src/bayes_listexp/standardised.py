@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bayes_listexp.design_based import CHANGE_COLUMNS, DIM_COLUMNS, check_waves, difference_in_means
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.linearisation import half_width
 from bayes_listexp.population import COUNT, PopulationFrame, as_frame, check_levels
 
 LEFT_OUT = ["left_out", "share_left_out"]
@@ -124,7 +124,7 @@ def _poststratified(table: pd.DataFrame, usable: pd.Series, cells: list[str], pr
     weight = kept[COUNT] / kept[COUNT].sum()
     estimate = float((weight * kept["estimate"]).sum()) if len(kept) else np.nan
     se = float(np.sqrt((weight**2 * kept["se"] ** 2).sum())) if len(kept) else np.nan
-    width = norm.ppf(0.5 + probability / 2) * se
+    width = half_width(probability) * se
     sizes = [int(kept[name].sum()) for name in ("n_control", "n_treatment")]
     return [estimate, se, estimate - width, estimate + width, *sizes, names, share]
 
@@ -132,5 +132,5 @@ def _poststratified(table: pd.DataFrame, usable: pd.Series, cells: list[str], pr
 def _minus(second: list[Any], first: list[Any], probability: float) -> list[float]:
     """The difference of two independent estimates, its s.e., interval and z."""
     estimate, se = second[0] - first[0], float(np.hypot(second[1], first[1]))
-    width = norm.ppf(0.5 + probability / 2) * se
+    width = half_width(probability) * se
     return [estimate, se, estimate - width, estimate + width, estimate / se]

@@ -16,7 +16,15 @@ from scipy.special import expit, logit
 
 from bayes_listexp import syntax
 from bayes_listexp.experiment import ListExperiment
-from bayes_listexp.list_answers import Answers, columns_of, list_answers, predictor_designs, terms_of, to_own_scale
+from bayes_listexp.list_answers import (
+    Answers,
+    columns_of,
+    list_answers,
+    predictor_designs,
+    refuse_unidentified,
+    terms_of,
+    to_own_scale,
+)
 from bayes_listexp.list_regression import (
     ListRegression,
     coefficient_table,
@@ -68,7 +76,8 @@ def nonlinear_least_squares(
 
     Raises
     ------
-    InputError : whatever does not fit the study, or needs :func:`bayes_listexp.fit` (group-specific effects, several lists).
+    InputError : whatever does not fit the study, columns of the trait that do not differ in the treatment arm, or what needs
+        :func:`bayes_listexp.fit` (group-specific effects, several lists).
     """
     by = [by] if isinstance(by, str) else list(by)
     texts = {"trait": trait, "control": trait if control is None else control}
@@ -78,6 +87,7 @@ def nonlinear_least_squares(
     answers = list_answers(study, list(dict.fromkeys(used)), weighted=weighted, what="nonlinear_least_squares")
     designs = predictor_designs(answers, texts)
     Z, X = (columns_of(designs[name], answers.frame) for name in ("trait", "control"))
+    refuse_unidentified("nonlinear_least_squares", answers, designs["trait"])
     found = _both_steps(answers, Z, X, answers.total)
     influence, infinite = _influence(answers, Z, X, found)
     again = [_both_steps(answers, Z, X, totals, found).at for totals in answers.replicated]

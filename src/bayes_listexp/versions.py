@@ -12,6 +12,9 @@ import pandas as pd
 from bayes_listexp.columns import read_answers, value_key
 from bayes_listexp.errors import InputError
 
+MOST_ITEMS = 1000
+"""No list is longer; a larger number is a mistake, and would need tables of that size."""
+
 
 def read_versions(J: Any, version: str | None, column: pd.Series | None) -> tuple[int, dict[str, int]]:
     """The number of control items of the longest list, and that of each version in the order of the ``column``'s levels.
@@ -118,8 +121,9 @@ def refuse_mixed(study: Any, by: list[str], what: str) -> None:
 
 
 def _number(J: Any, what: str) -> int:
-    if isinstance(J, bool) or not isinstance(J, (int, np.integer)) or J < 1:
-        raise InputError(f"{what} = {J!r}: the number of control items must be a whole number of at least 1.")
+    if isinstance(J, bool) or not isinstance(J, (int, np.integer)) or not 1 <= J <= MOST_ITEMS:
+        raise InputError(f"{what} = {J!r}: the number of control items must be a whole number of at least 1 and at most {MOST_ITEMS}. "
+                         "Count the items of the control list in the questionnaire.")
     return int(J)
 
 

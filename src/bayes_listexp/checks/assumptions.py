@@ -60,14 +60,18 @@ def no_design_effect(study: ListExperiment, method: str = "textbook") -> Check:
 
 def bayes_factor(study: ListExperiment) -> Check:
     """The Bayes factor of no design effect against any answers whatever, by list version, item and wave."""
-    table = no_design_effect_bayes_factor(study, by=apart(study))
+    question = "How well do the answers go with no design effect?"
+    try:
+        table = no_design_effect_bayes_factor(study, by=apart(study))
+    except InputError as error:
+        return Check("no design effect (Bayes)", question, None, None, None, f"Not computed: {error}")
     row = table.loc[(np.log(np.maximum(table["bayes_factor"], 1e-300)) / -np.log(table["prior"])).idxmin()]
     factor = float(row["bayes_factor"])
     text = (f"The Bayes factor of no design effect against no restriction is {factor:.2g}{within_lists(_whose(row))}, {row['words']} "
             f"(the most that this list could give is {1 / row['prior']:.0f}).")
     passed = False if factor < UNLIKELY else None if factor < 1 else True
     advice = "As for the no-design-effect test: compare models in which people lie at the edges or answer carelessly."
-    return Check("no design effect (Bayes)", "How well do the answers go with no design effect?", passed, factor, table, text,
+    return Check("no design effect (Bayes)", question, passed, factor, table, text,
                  advice=advice)
 
 

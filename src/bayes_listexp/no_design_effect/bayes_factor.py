@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln, logsumexp
 
+from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.list_arms import arms_by_list
+
+MOST_PAIRS = 2e9
+"""Pairs of positions that are gone through at most: 50 nanoseconds each."""
 
 BLOCK = 2_000_000
 """Numbers in memory at once."""
@@ -67,6 +71,7 @@ def log_posterior_of_order(control: np.ndarray, treatment: np.ndarray) -> float:
     F0(k) to the next.
     """
     a, b = np.cumsum(control + 1)[:-1], np.cumsum(treatment + 1)[:-1]
+    refuse_costly(control, treatment)
     n0, n1 = int(control.sum()) + len(control) - 1, int(treatment.sum()) + len(treatment) - 1
     below, ways, before = np.zeros(1, dtype=int), np.zeros(1), 0
     for k, position in enumerate(a):
@@ -75,6 +80,19 @@ def log_posterior_of_order(control: np.ndarray, treatment: np.ndarray) -> float:
         below, before = now, int(position)
     rest = _log_choose(n0 - before + n1 - below, n0 - before)
     return float(min(logsumexp(ways + rest) - _log_choose(np.array(n0 + n1), n0), 0.0))
+
+
+def refuse_costly(control: np.ndarray, treatment: np.ndarray) -> None:
+    """Refuse more respondents than orders can be counted of within about a minute.
+
+    Raises
+    ------
+    InputError : saying how many there are.
+    """
+    ends = np.asarray(treatment[1:], dtype=float) + 1
+    if (ends[1:] * ends[:-1]).sum() > MOST_PAIRS:
+        raise InputError(f"no_design_effect_bayes_factor: {control.sum() + treatment.sum():,} respondents are too many to count the orders "
+                         "of their answers. Take no_design_effect_test, whose cost does not depend on their number.")
 
 
 def _continued(below: np.ndarray, ways: np.ndarray, now: np.ndarray, step: int) -> np.ndarray:

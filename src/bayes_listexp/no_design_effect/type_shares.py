@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from bayes_listexp.experiment import ListExperiment
+from bayes_listexp.linearisation import half_width
 from bayes_listexp.list_arms import ListArms, arms_by_list
 
 TYPE_COLUMNS = ["trait", "count", "estimate", "se", "lower", "upper"]
@@ -55,7 +55,7 @@ def types_of(arms: ListArms, probability: float = 0.95) -> pd.DataFrame:
     """The types of people of one comparison, as :func:`type_shares`."""
     estimate, covariance = type_estimates(arms.control, arms.treatment)
     se = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)).ravel()
-    width = norm.ppf(0.5 + probability / 2) * se
+    width = half_width(probability) * se
     table = pd.DataFrame({
         "trait": np.repeat([1, 0], arms.J + 1), "count": np.tile(np.arange(arms.J + 1), 2), "estimate": estimate.ravel(), "se": se,
         "lower": estimate.ravel() - width, "upper": estimate.ravel() + width,

@@ -169,7 +169,7 @@ BEYOND = {
         "population frame: column 'N', row 1", "must be a number", "'10'")),
     "formula_power": Case("age**2 without I()", lambda: ml(people(age=2.0), "1 + g**2"), ("the power of 'g' means nothing", "I(g ** 2)")),
     "formula_caret": Case("I(age^2), as in R", lambda: ml(people(), "1 + I(g^2)"), ("formula '1 + I(g^2)' cannot be read", "I(age ** 2)")),
-    "formula_modulo": Case("g % 2 in a formula", lambda: ml(people(), "1 + g % 2"), ("'%' between terms has no meaning", "within a function")),
+    "formula_modulo": Case("g % 2 in a formula", lambda: ml(people(), "1 + g % 2"), ("before '%'", "Write it like")),
     "formula_other_case": Case("a covariate in capitals",
         lambda: ml(people(), "1 + G"), ("column 'G' is not in the data", "the study has: g")),
     "formula_is_no_text": Case("a list for a formula",

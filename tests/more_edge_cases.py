@@ -75,9 +75,10 @@ def population(levels: list[Any], people_in: Any = (10, 20)) -> Any:
     return poststratified_means(study(data, population=frame), cells=["g"])
 
 
-def by_population() -> Answer:
+def by_population(people_in: Any = (10, 20)) -> Answer:
     each = [difference(people()[people()["g"] == g]) for g in (0, 1)]
-    return Answer(population(["a", "b"])["estimate"][0], each[0] / 3 + 2 * each[1] / 3, 1e-9, "a third and two thirds of the groups")
+    return Answer(population(["a", "b"], people_in)["estimate"][0], each[0] / 3 + 2 * each[1] / 3, 1e-9,
+               "a third and two thirds of the groups")
 
 
 def single_arms() -> pd.DataFrame:
@@ -86,8 +87,9 @@ def single_arms() -> pd.DataFrame:
     return data.assign(wave=np.where((data["treat"] == 0) & (data.index % 2 == 0), "2021", "2020"))
 
 
-def no_wave_whole() -> Any:
-    return design_checks(study(people(wave=np.where(people()["treat"] == 1, "2020", "2021")), wave="wave"), [])
+def no_wave_whole() -> Answer:
+    checks = design_checks(study(people(wave=np.where(people()["treat"] == 1, "2020", "2021")), wave="wave"), [])
+    return Answer(len(checks), 1, 0, "one note, that there is nothing to compare (notes shown)")
 
 
 ARM = ("column 'treat'", "arms = (control value, treatment value)")
@@ -120,12 +122,12 @@ BEYOND = {
         lambda: dim(one("treat", 7, "", people(treat=people()["treat"].astype(str)))), (
         *ARM, "row 7", "''", "mark other values as missing")),
     "arm_third": Case("one arm coded 2", lambda: dim(one("treat", 7, 2, people())), (*ARM, "row 7", "2")),
-    "arms_one_value": Case("arms = (1,)", lambda: dim(people(), arms=(1,)), ("arms = (1,)", "must be two values")),
-    "arms_as_text": Case("arms = '01'", lambda: dim(people(), arms="01"), ("arms = '01'", "must be two values")),
+    "arms_one_value": Case("arms = (1,)", lambda: dim(people(), arms=(1,)), ("arms = (1,)", "give two values of column 'treat'")),
+    "arms_as_text": Case("arms = '01'", lambda: dim(people(), arms="01"), ("arms = '01'", "give two values of column 'treat'")),
     "column_twice": Case("two columns of one name",
         lambda: dim(pd.concat([people(), people()[["g"]]], axis=1)), ("column 'g' occurs twice", "Rename")),
     "columns_are_numbers": Case("columns without names", lambda: ListExperiment.from_frame(
-        people().set_axis([0, 1, 2], axis=1), answer="0", arm="1", J=J), ("column 0", "must be text", "rename(columns=str)")),
+        people().set_axis([0, 1, 2], axis=1), answer="0", arm="1", J=J), ("column 0", "its name is no text", "astype(str)")),
     "J_absurd": Case("J = 1,000,000,000", lambda: dim(people(), 10**9), ("J = 1000000000", "whole number", "questionnaire")),
     "J1": Case("one control item", one_item),
     "weights_as_text": Case("weights '1.5' as text", lambda: weights(lambda w: w.astype(str))),
@@ -150,8 +152,7 @@ BEYOND = {
         ("column 'g', row 7", "'(missing)'", "Rename")),
     "wave_with_one_arm": Case("a wave that saw one list only", lambda: maximum_likelihood(study(single_arms(), wave="wave")), (
         "'wave[2021]'", "in the treatment arm", "group its levels")),
-    "waves_with_one_arm_each": Case("no wave that saw both lists, checks", no_wave_whole,
-        ("no level of wave", "400 respondents", "Check the coding")),
+    "waves_with_one_arm_each": Case("no wave that saw both lists, checks", no_wave_whole),
     "one_respondent_a_group": Case("a group for each respondent", lambda: nls(people(g=[f"p{i}" for i in range(400)]).head(60), "1 + g"), (
         "follows from other columns in the treatment arm", "group its levels")),
     "counts_of_millions": Case("ten million respondents an answer", lambda: huge(lambda made: Answer(
@@ -165,8 +166,7 @@ BEYOND = {
         "column 'g' has no level 'b'", "(rows ", "Its levels are: a, B", "recode")),
     "population_level_missing": Case("a missing group in the population", lambda: population(["a", None]), (
         "population frame: column 'g', row 2", "missing", "20 of 30")),
-    "population_as_text": Case("N as text", lambda: population(["a", "b"], ["10", "20"]), (
-        "population frame: column 'N', row 1", "must be a number", "'10'")),
+    "population_as_text": Case("N as text", lambda: by_population(["10", "20"])),
     "formula_power": Case("age**2 without I()", lambda: ml(people(age=2.0), "1 + g**2"), ("the power of 'g' means nothing", "I(g ** 2)")),
     "formula_caret": Case("I(age^2), as in R", lambda: ml(people(), "1 + I(g^2)"), ("formula '1 + I(g^2)' cannot be read", "I(age ** 2)")),
     "formula_modulo": Case("g % 2 in a formula", lambda: ml(people(), "1 + g % 2"), ("before '%'", "Write it like")),

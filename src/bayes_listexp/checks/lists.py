@@ -11,7 +11,6 @@ from scipy.stats import norm
 from bayes_listexp.checks.arms import is_grouping, said_level, strata_of
 from bayes_listexp.checks.record import LEVEL, Check, of_list, within_lists, worst_of
 from bayes_listexp.design_based import difference_in_means
-from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
 from bayes_listexp.list_arms import ListArms, arms_by_list
 from bayes_listexp.multiple_tests import holm
@@ -23,11 +22,7 @@ Z = float(norm.ppf(0.975))
 
 def lists_to_check(study: ListExperiment) -> list[ListArms]:
     """The comparisons that are checked apart: by list version, sensitive item and wave, and second lists."""
-    found = arms_by_list(study, [name for name in strata_of(study) if name != study.version])
-    if not found:
-        raise InputError(f"checks: no level of {' and '.join(strata_of(study)) or 'the study'} has answers in both arms, so that no two "
-                         f"lists can be compared ({study.n:,} respondents). Check the coding of the arms, or leave the wave out.")
-    return found
+    return arms_by_list(study, [name for name in strata_of(study) if name != study.version])
 
 
 def edges(study: ListExperiment) -> Check:

@@ -41,7 +41,7 @@ def test_a_survey_counts_by_its_weights_and_is_worth_kishs_number():
         ({}, {"columns": ["g"], "weights": "v"}, "frame_from_survey: column 'v' is not in the survey"),
         ({}, {"columns": []}, "frame_from_survey: name columns"),
         ({"g": ["x", None]}, {"columns": ["g"]}, "frame_from_survey: column 'g', row 2: the level is missing. Recode it"),
-        ({"w": [1, -1]}, {"columns": ["g"], "weights": "w"}, "column 'w', row 2: a weight is missing, infinite or negative."),
+        ({"w": [1, -1]}, {"columns": ["g"], "weights": "w"}, "column 'w', row 2: a weight is missing, infinite or negative, found -1"),
     ],
 )
 def test_surveys_that_are_no_population(change, arguments, message):

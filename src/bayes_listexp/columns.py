@@ -297,7 +297,7 @@ def read_covariate(column: pd.Series, name: str, *, wave: bool) -> pd.Series:
 
 
 def check_levels(column: pd.Series, name: str) -> None:
-    """Refuse levels that nobody can have meant: empty text, what pandas writes for a missing value, and levels that differ in blanks.
+    """Refuse levels that nobody can have meant: what pandas writes for a missing value, and levels that differ in blanks.
 
     Raises
     ------
@@ -310,7 +310,7 @@ def check_levels(column: pd.Series, name: str) -> None:
         rows = column.index[(column == level).to_numpy()]
         if not len(rows):
             continue
-        if level.strip() in ("", *WRITTEN_MISSING):
+        if level.strip() in WRITTEN_MISSING:
             raise InputError(f"column '{name}', {name_rows(rows)}: found {level!r}, which says that something is missing. Mark these "
                              "values as missing (None), or write a level in words.")
         if (other := bare.setdefault(level.strip(), level)) != level:

@@ -197,10 +197,10 @@ class ListExperiment:
         check_columns(counts, roles, covariates, instruments)
         kept = covariate_names(counts, roles, covariates)
         size = read_numbers(counts[n], n)
-        bad = size.isna() | (size < 0) | (size % 1 != 0) | (size > MOST_RESPONDENTS)
+        bad = size.isna() | (size < 0) | (size % 1 != 0)
         if bad.any():
             raise InputError(
-                f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0 (and below 2^53), "
+                f"column '{n}', {rows_where(bad)}: a count must be a whole number of at least 0, "
                 f"found {shown_values(counts[n][bad])}. Correct the table."
             )
         if size.sum() > MOST_RESPONDENTS:

@@ -252,10 +252,6 @@ def check_levels(table: pd.DataFrame, population: pd.DataFrame, columns: Sequenc
     for name in columns:
         if name not in population.columns or not isinstance(table[name].dtype, pd.CategoricalDtype):
             continue
-        empty = population[name].isna()
-        if empty.any():
-            raise InputError(f"population frame: column '{name}', {rows_where(empty)}: the level is missing. Write a level, or leave these "
-                             f"people out ({population[COUNT][empty].sum():g} of {population[COUNT].sum():g}).")
         known = levels_of(population[name])
         absent = table[name][~table[name].isin(known)]
         if len(absent):

@@ -326,7 +326,7 @@ def shown_values(column: pd.Series, limit: int = 5) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(value) < 1e15:
+    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(float(value)) < 1e15:
         value = int(value)
     text = ascii(value) if _is_strange(value) else repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -37,10 +37,6 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
-from pytensor.graph.rewriting.basic import in2out, node_rewriter
-from pytensor.scalar.basic import Second
-from pytensor.scalar.math import Softplus
-from pytensor.tensor.elemwise import Elemwise
 
 from bayes_listexp import (
     DirectQuestion,
@@ -182,21 +178,6 @@ def specification(row: Row) -> Specification:
     return Specification(trait="1 + x", control="1 + x", response=row.response, counts=row.counts, dependence=row.dependence)
 
 
-@node_rewriter([Elemwise])
-def _by_ufuncs(_: Any, node: Any) -> list[Any] | None:
-    """What NumPy has no function for, and would be computed number by number."""
-    if isinstance(node.op.scalar_op, Softplus):
-        (x,) = node.inputs
-        return [pt.maximum(x, 0.0) + pt.log1p(pt.exp(-pt.abs(x)))]
-    if isinstance(node.op.scalar_op, Second):
-        like, value = node.inputs
-        return [pt.switch(pt.eq(like, like), value, value)]
-    return None
-
-
-VECTORISED = INTERPRETED.register((in2out(_by_ufuncs), 2.6))
-
-
 class Engine(NamedTuple):
     """What the studies of a row share. ``unpack`` takes points on the unconstrained scale (draw, parameter) to the log prior (draw,) and
     the parameters by name; ``says`` takes these to prevalences (draw, cell) and the log-likelihood (draw,) of the data in ``model``.
@@ -234,7 +215,7 @@ def engine(row: Row, study: ListExperiment, names: tuple[str, ...], broken: str)
     named = model.replace_rvs_by_values([model[name] for name in names])
     graphs = vectorize_graph([log_prior, log_likelihood, *named], batched)
     inputs = list(batched.values())
-    first = pytensor.function(inputs, [graphs[0], *graphs[2:]], mode=VECTORISED, on_unused_input="ignore")
+    first = pytensor.function(inputs, [graphs[0], *graphs[2:]], mode=INTERPRETED, on_unused_input="ignore")
     check = pytensor.function(inputs, graphs[1], mode=INTERPRETED, on_unused_input="ignore")
 
     def split(x: np.ndarray) -> list[np.ndarray]:
@@ -266,7 +247,7 @@ def says_of(plan: Blueprint, model: pm.Model, names: tuple[str, ...], broken: st
         tables = RowTables(model["row_certain"], *({name: model[f"row_{kind}_{name}"] for name in plan.tables.kept}
                                                    for kind in ("kept", "followed")))  # fmt: skip
         log_p = (model["row_n"] * log_sum_exp(row_probabilities(plan, inputs, predicted, shared, tables))).sum(axis=-1)
-    compiled = pytensor.function(list(inputs.values()), [prevalence, log_p], mode=VECTORISED, on_unused_input="ignore")
+    compiled = pytensor.function(list(inputs.values()), [prevalence, log_p], mode=INTERPRETED, on_unused_input="ignore")
     return lambda parameters: compiled(*parameters)
 
 

@@ -19,6 +19,9 @@ from pytensor import tensor as pt
 from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
+from pytensor.scalar.basic import Second
+from pytensor.scalar.math import Softplus
+from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.type_other import NoneTypeT
 from scipy.optimize import minimize
 
@@ -48,10 +51,22 @@ def _few_at_a_time(_: Any, node: Any) -> list[Any] | None:
     return [pt.add(*(pt.add(*part) if len(part) > 1 else part[0] for part in parts))]
 
 
+@node_rewriter([Elemwise])
+def _by_ufuncs(_: Any, node: Any) -> list[Any] | None:
+    """What NumPy has no function for, and would be computed number by number."""
+    if isinstance(node.op.scalar_op, Softplus):
+        (x,) = node.inputs
+        return [pt.maximum(x, 0.0) + pt.log1p(pt.exp(-pt.abs(x)))]
+    if isinstance(node.op.scalar_op, Second):
+        like, value = node.inputs
+        return [pt.switch(pt.eq(like, like), value, value)]
+    return None
+
+
 INTERPRETED = (
     get_mode("FAST_COMPILE")
     .excluding("local_add_canonizer", "local_sum_make_vector", "ShapeOpt", "UnShapeOpt")
-    .register((in2out(_few_at_a_time), 2.5))
+    .register((in2out(_few_at_a_time), 2.5), (in2out(_by_ufuncs), 2.6))
 )
 """For what is computed a few times, and models of any number of terms; to follow every shape would cost more than it saves."""
 

@@ -179,7 +179,7 @@ def deviance(tree: xr.DataTree) -> tuple[float, int, float]:
     of_arm = np.where(treated, n[treated].sum(), n[~treated].sum())
     found = float(2 * (n * np.log(n / (of_arm * expected))).sum())
     cells = 2 * (2 * tree["report_tables"].sizes["count"] + 1)
-    free = sum(int(np.prod(v.shape[2:])) for v in tree["unconstrained_posterior"].data_vars.values())
+    free = tree["unconstrained_posterior"].sizes["unconstrained_parameter"]
     return found, cells - 2 - free, float(chi2.sf(found, cells - 2 - free))
 
 

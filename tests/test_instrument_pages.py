@@ -117,7 +117,7 @@ def test_the_methods_name_instruments_margins_and_only_what_they_cite(page):
     assert "those with the trait may deny it, and nobody else claims it, refusing may depend on the trait" in paragraph
     assert "known to be that of 50 % (standard error 10 points), counted at 50 % of its weight" in paragraph
     used = {"blair_imai_2012", "imai_2011", "vehtari_2021", "vehtari_gelman_gabry_2017", "eady_2017", "ibrahim_chen_2000",
-            "aronow_coppock_crawford_green_2015", "chou_imai_rosenfeld_2020"}
+            "aronow_coppock_crawford_green_2015", "chou_imai_rosenfeld_2020", "vehtari_2024"}
     assert {key for key in REFERENCES if f"{{{key}," in references} == used
     facts = dict(next(s for s in page.sections if s.id == "model-checks").blocks[0].pairs)
     assert list(facts) == ["List", "Direct question", "Known from elsewhere"]

@@ -113,11 +113,11 @@ def test_the_design_is_kept_and_hashed():
     ({}, {"clusters": "psu"}, r"column 'psu' \(clusters\) is not in the data"),
 ])
 def test_designs_that_cannot_be(change, roles, message):
-    frame = people(8).assign(v=1.0)
+    frame = people(8).assign(u=1.0, v=1.0)
     frame = frame.astype({"cluster": object, "stratum": object})
     for name, value in change.items():
         frame.loc[3, name] = value
-    weights = "v" if "replicate_weights" in roles else None
+    weights = "u" if "replicate_weights" in roles else None
     with pytest.raises(InputError, match=message):
         study(frame, weights=weights, **roles)
 

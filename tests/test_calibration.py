@@ -142,7 +142,8 @@ def pieces(case, centred=None):
     name = {"rw1 by region": "trait_month_region"}.get(case, "trait_month" if "month" in formula else "trait_region")
     model = made(formula, **({} if centred is None else {"centred": {name: centred}}))
     order = [list(model.coords[name.removeprefix("trait_")]).index(level) for level in levels(name)]
-    z, sd = model[f"{name}_z"], model[f"{name}_sd"]
+    z = next(model[f"{name}{way}_z"] for way in ("", "_mixed", "_centred") if f"{name}{way}_z" in model.named_vars)
+    sd = model[f"{name}_sd"]
     given = [model[f"{name}_{part}"] for part in hyper]
     values = list(hyper.values())
     run = pytensor.function([z, sd, *given], [model[name], pm.logp(z, z).sum()], mode="FAST_COMPILE", on_unused_input="ignore")

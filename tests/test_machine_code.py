@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayes_listexp import machine_code
-from bayes_listexp.coordinates import Axes
+from bayes_listexp.coordinates import Axes, Signs
 from bayes_listexp.sampling import Density, Mode, Sampler, sample_nuts
 
 SD = np.asfortranarray([[0.5, 2.0], [1.0, 30.0]])
@@ -42,6 +42,9 @@ def density(limit=LIMIT):
 MOVED = Axes(np.array([1, 0]), np.array([4.0, -1.0]), np.array([[2.0, 0.0], [0.7, 3.0]]))
 
 
+SIGNED = Axes(signs=Signs(np.array([1]), np.array([0.3]), np.array([0]), np.array([0])))
+
+
 def called(target, at, coordinates):
     """Status, value and gradient by the C function."""
     target.function(target.start)
@@ -53,7 +56,7 @@ def called(target, at, coordinates):
 
 
 def test_without_coordinates_it_is_the_function():
-    status, value, gradient = called(density(), [0.3, -5.0], Axes.none())
+    status, value, gradient = called(density(), [0.3, -5.0], Axes())
     expected = density().function(np.array([0.3, -5.0]))
     assert status == 0
     assert value == expected[0]
@@ -71,14 +74,23 @@ def test_in_coordinates_value_and_gradient_are_those_of_the_point_meant():
     np.testing.assert_allclose(gradient[MOVED.which], MOVED.root.T @ slope[MOVED.which], rtol=1e-14)
 
 
+@pytest.mark.parametrize("z", [[0.4, 0.8], [0.4, -0.8], [-1.5, -1e-9]])
+def test_with_signs_it_is_what_the_coordinates_say(z):
+    status, value, gradient = called(density(), z, SIGNED)
+    expected, slope = SIGNED.along(density().function)(np.array(z))
+    assert status == 0
+    assert value == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-12)
+
+
 def test_what_is_not_finite_is_no_value():
-    assert called(density(np.array(0.2)), [0.3, 0.0], Axes.none())[0] == 4
-    assert called(density(np.array(0.2)), [np.nan, 0.0], Axes.none())[0] == 3
+    assert called(density(np.array(0.2)), [0.3, 0.0], Axes())[0] == 4
+    assert called(density(np.array(0.2)), [np.nan, 0.0], Axes())[0] == 3
 
 
 def test_other_data_of_the_same_types_need_no_new_code():
     before = machine_code._density(9 + 7 + 5)
-    called(density(np.array(0.7)), [0.3, 0.0], Axes.none())
+    called(density(np.array(0.7)), [0.3, 0.0], Axes())
     assert machine_code._density(9 + 7 + 5) is before
 
 
@@ -86,7 +98,7 @@ def test_code_that_was_not_compiled_for_the_data_is_refused():
     target = density()
     target.function(target.start)
     with pytest.raises(RuntimeError, match="not compiled for data of the types"):
-        machine_code.callback(code, [SD, WHERE.astype(float), LIMIT], Axes.none())
+        machine_code.callback(code, [SD, WHERE.astype(float), LIMIT], Axes())
 
 
 @numba.njit
@@ -97,16 +109,16 @@ def of_numbers(*inputs):
 def test_code_with_another_result_is_refused():
     of_numbers(np.zeros(2), SD)
     with pytest.raises(RuntimeError, match="the compiled density gives"):
-        machine_code.callback(of_numbers, [SD], Axes.none())
+        machine_code.callback(of_numbers, [SD], Axes())
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_draws_are_those_of_the_function_in_python(scaled):
+@pytest.mark.parametrize(("scaled", "signs"), [(False, Signs()), (True, Signs()), (False, SIGNED.signs)])
+def test_draws_are_those_of_the_function_in_python(scaled, signs):
     """Up to rounding, which grows along a chain: so few draws."""
     mode = Mode(np.array([1.0, 2.0]), 0.0, np.array([[0.25, 0.3], [0.3, 4.0]])) if scaled else None
     settings = Sampler(draws=20, tune=30, chains=2, cores=1)
-    by_code, _ = sample_nuts(density(), settings, seed=3, mode=mode)
-    by_python, _ = sample_nuts(density()._replace(code=None), settings, seed=3, mode=mode)
+    by_code, _ = sample_nuts(density(), settings, seed=3, mode=mode, signs=signs)
+    by_python, _ = sample_nuts(density()._replace(code=None), settings, seed=3, mode=mode, signs=signs)
     np.testing.assert_allclose(by_code, by_python, rtol=1e-6, atol=1e-6)
 
 

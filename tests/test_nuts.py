@@ -94,13 +94,13 @@ def test_chains_that_run_at_once_do_not_disturb_each_other(density):
         np.testing.assert_array_equal(together, alone)
 
 
-@pytest.mark.parametrize(("sample", "runs"), [({}, [0.9, 0.99]), ({"target_accept": 0.8}, [0.8])], ids=["default", "chosen"])
+@pytest.mark.parametrize(("sample", "runs"), [({}, [0.8, 0.99]), ({"target_accept": 0.9}, [0.9])], ids=["default", "chosen"])
 def test_what_diverges_is_sampled_once_more_with_smaller_steps(race, monkeypatch, sample, runs):
     """Unless the caller chose the steps; the result says so, and holds the settings of the draws that were kept."""
     study = ListExperiment.from_frame(race[["y", "treat"]].head(60), answer="y", arm="treat", J=3)
     asked = []
 
-    def diverges(density, settings, seed, mode, along):
+    def diverges(density, settings, seed, mode, along, signs):
         asked.append(settings.target_accept)
         size = (settings.chains, settings.draws)
         stats = {"diverging": np.full(size, settings.target_accept < 0.99), "energy": np.random.default_rng(1).normal(size=size)}

@@ -54,9 +54,14 @@ def made(trait, **settings):
     return build_model(blueprint(STUDY, Specification(trait=trait, control="1", dependence="none", **settings)))
 
 
+def numbers(model, name):
+    """What is sampled of a group term: numbers that its standard deviation is multiplied by, mixed ones, or the effects themselves."""
+    return next(model[f"{name}{way}_z"] for way in ("", "_mixed", "_centred") if f"{name}{way}_z" in model.named_vars)
+
+
 def linear_map(model, name, hyper):
     """The matrix that turns the sampled numbers of a group term into its effects, (effect, number), given the hyperparameters."""
-    z = model[f"{name}_z"]
+    z = numbers(model, name)
     given = [model[key] for key in hyper]
     run = pytensor.function([z, *given], model[name], mode="FAST_COMPILE", on_unused_input="ignore")
     shape = tuple(z.shape.eval(mode="FAST_COMPILE"))
@@ -262,7 +267,7 @@ def test_however_effects_are_sampled_their_prior_is_the_same(trait, name):
     for way in ({}, {name: False}, {name: True}):
         model = made(trait, centred=way)
         root = linear_map(model, name, values)
-        spread = pt.broadcast_to(model[f"{name}_z"].owner.inputs[-1], model[f"{name}_z"].shape)
+        spread = pt.broadcast_to(numbers(model, name).owner.inputs[-1], numbers(model, name).shape)
         sigma = pytensor.function([model[key] for key in values], spread, mode="FAST_COMPILE", on_unused_input="ignore")(*values.values())
         densities.append((root * sigma.ravel()) @ (root * sigma.ravel()).T)
     np.testing.assert_allclose(densities[0], densities[1], atol=1e-12)

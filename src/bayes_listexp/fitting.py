@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 
 from bayes_listexp import predictive, stored
+from bayes_listexp.coordinates import NONE, Signs
 from bayes_listexp.curvature import corrected_draws
 from bayes_listexp.errors import InputError
 from bayes_listexp.experiment import ListExperiment
@@ -33,6 +34,10 @@ from bayes_listexp.verification import with_checks
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
+FEW_SDS, FEW_TARGET_ACCEPT = 3, 0.8
+"""Up to so many standard deviations of effects, fits are sampled with this target acceptance if the caller does not choose; with more
+of them :class:`Sampler`'s, as energies vary more and the first transitions begin to diverge."""
+
 CAREFUL_TARGET_ACCEPT = 0.99
 """Target acceptance of a second run, where the first had divergences and the caller did not choose."""
 
@@ -77,8 +82,8 @@ def fit(
         the ``optimum`` alone and no posterior.
     sample : settings of NUTS: ``draws``, ``tune``, ``chains``, ``target_accept``, ``progress``, ``cores`` (chains that may run
         at once; all processors by default). Coefficients move in coordinates scaled by the mode's curvature, which is why 500
-        steps of tuning are enough. Where transitions diverge and no ``target_accept`` was given, the fit is sampled once more at
-        0.99 instead of 0.9.
+        steps of tuning are enough. Without a ``target_accept`` it is 0.8, with more than three standard deviations of group effects
+        0.9; where transitions diverge, the fit is then sampled once more at 0.99.
     seed : of everything random; the same seed, data and versions give the same draws.
 
     Returns
@@ -111,6 +116,8 @@ def fit(
     if "tune" not in (sample or {}):
         settings = settings._replace(tune=SCALED_TUNE)
     model = build_model(plan)
+    if "target_accept" not in (sample or {}) and sum(map(len, _sds(model).values())) <= FEW_SDS:
+        settings = settings._replace(target_accept=FEW_TARGET_ACCEPT)
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
     draws: np.ndarray | None
@@ -180,11 +187,11 @@ def _by_nuts(
     model: pm.Model, density: Density, settings: Sampler, careful: float | None, seed: int
 ) -> tuple[np.ndarray, dict[str, xr.Dataset], Sampler]:
     """Draws, their statistics and the settings that they were made with: with divergences, those of a second, ``careful`` run."""
-    mode, along = find_mode(density, seed), _nearly_normal(model)
-    draws, stats = sample_nuts(density, settings, seed, mode, along)
+    mode, along, signs = find_mode(density, seed), _nearly_normal(model), signed_sds(model)
+    draws, stats = sample_nuts(density, settings, seed, mode, along, signs)
     if careful and "interrupted" not in stats.attrs and (broken_off := int(stats["diverging"].sum())):
         settings = settings._replace(target_accept=careful)
-        draws, stats = sample_nuts(density, settings, seed, mode, along)
+        draws, stats = sample_nuts(density, settings, seed, mode, along, signs)
         stats.attrs["divergences_of_first_run"] = broken_off
     return draws, {"sample_stats": stats}, settings
 
@@ -193,6 +200,36 @@ def _nearly_normal(model: pm.Model) -> np.ndarray:
     """Positions of the unconstrained parameters that are neither effects of single groups nor their standard deviations."""
     names = [name.split("[")[0].removesuffix("_log__") for name in _unconstrained_names(model)]
     return np.array([i for i, name in enumerate(names) if not name.endswith(("_z", "_sd"))], dtype=int)
+
+
+def _sds(model: pm.Model) -> dict[str, np.ndarray]:
+    """The standard deviations of effects where sampling starts, by the effects' name."""
+    starts = {name.removesuffix("_sd_log__"): value for name, value in initial_values(model).items() if name.endswith("_sd_log__")}
+    return {effects: np.exp(np.ravel(value)) for effects, value in starts.items()}
+
+
+def signed_sds(model: pm.Model) -> Signs:
+    """The standard deviations that may be passed through 0, and what turns with them: of effects ``x``, ``x_sd`` and ``x_z``."""
+    starts = initial_values(model)
+    ends = dict(zip(starts, np.cumsum([value.size for value in starts.values()]), strict=True))
+    sd, unit, turned, by = [NONE], [np.zeros(0)], [NONE], [NONE]
+    for effects, start in _sds(model).items():
+        if f"{effects}_z" not in starts:
+            continue
+        size = starts[f"{effects}_z"].size
+        by.append(sum(map(len, sd)) + np.repeat(np.arange(start.size), size // start.size))
+        turned.append(ends[f"{effects}_z"] - size + np.arange(size))
+        sd.append(ends[f"{effects}_sd_log__"] - start.size + np.arange(start.size))
+        unit.append(_told(model, effects, start))
+    return Signs(*(np.concatenate(parts) for parts in (sd, unit, turned, by)))
+
+
+def _told(model: pm.Model, effects: str, expected: np.ndarray) -> np.ndarray:
+    """The size of effects that the data tell from 0, two standard errors, (sd,), or that which is ``expected`` where it is smaller."""
+    if f"{effects}_information" not in model.named_vars:
+        return expected
+    known = model[f"{effects}_information"].get_value().reshape(len(expected), -1).mean(axis=1)
+    return 1 / np.sqrt(known / 4 + expected**-2.0)
 
 
 def _by_mode(

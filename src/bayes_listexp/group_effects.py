@@ -235,14 +235,18 @@ def _mixing(plan: Blueprint, predictor: str, term: GroupTerm) -> Any:
 
 
 def _drawn(name: str, scale: Any, information: np.ndarray, *, mixing: Any) -> Any:
-    """Effects by direction, (column, direction, ...), of prior sd ``scale``, sampled as the information says."""
+    """Effects by direction, (column, direction, ...), of prior sd ``scale``, sampled as the information says.
+
+    Only what is the product of ``scale`` and an even function of it is called ``{name}_z``: its sign may be changed with that of the
+    standard deviation.
+    """
     shape = information.shape
     if mixing is not None:
         centred = np.isinf(information).all()
-        z = pm.Normal(f"{name}_z", 0, scale, shape=shape) / scale if centred else pm.Normal(f"{name}_z", shape=shape)
+        z = pm.Normal(f"{name}_mixed_z", 0, scale, shape=shape) / scale if centred else pm.Normal(f"{name}_mixed_z", shape=shape)
         return scale * (mixing.reshape((shape[0], shape[0], *[1] * (len(shape) - 1))) * z).sum(axis=1)
     if np.isinf(information).all():
-        return pm.Normal(f"{name}_z", 0, scale, shape=shape)
+        return pm.Normal(f"{name}_centred_z", 0, scale, shape=shape)
     if not information.any():
         return scale * pm.Normal(f"{name}_z", shape=shape)
     spread = pt.sqrt(1 + pm.Data(f"{name}_information", information) * scale**2)

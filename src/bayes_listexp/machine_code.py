@@ -27,9 +27,9 @@ VECTOR = types.Array(types.float64, 1, "C")
 RESULT = types.Tuple([types.Array(types.float64, 0, "C"), VECTOR])
 """What PyTensor's code of a density with gradient gives back."""
 
-FIXED = 5
+FIXED = 11
 """Words of the table before those of the data: the code's address; how many coordinates are scaled, and where their positions, centre
-and root are."""
+and root are; how many have a sign, and where their positions and units are; how many are turned, where, and by which."""
 
 
 class Callback(NamedTuple):
@@ -72,10 +72,13 @@ def callback(code: Any, data: Sequence[np.ndarray], axes: Axes) -> Callback:
     if compiled.signature.return_type != RESULT:
         raise RuntimeError(f"the compiled density gives {compiled.signature.return_type}, not {RESULT}")
     address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    scaled = (np.ascontiguousarray(axes.which, dtype=np.int64), *(np.ascontiguousarray(part) for part in (axes.centre, axes.root)))
+    positions = (axes.which, axes.signs.sd, axes.signs.turned, axes.signs.by)
+    which, sd, turned, by = (np.ascontiguousarray(part, dtype=np.int64) for part in positions)
+    centre, root, unit = (np.ascontiguousarray(part) for part in (axes.centre, axes.root, axes.signs.unit))
+    parts = [[which, centre, root], [sd, unit], [turned, by]]
     words = [word for array in data for word in _words(array)]
-    table = np.array([address, len(axes.which), *(array.ctypes.data for array in scaled), *words], dtype=np.int64)
-    return Callback(_density(len(words)), _copy(), table, (code, tuple(data), scaled))
+    fixed = [word for part in parts for word in (len(part[0]), *(array.ctypes.data for array in part))]
+    return Callback(_density(len(words)), _copy(), np.array([address, *fixed, *words], dtype=np.int64), (code, tuple(data), parts))
 
 
 def _overload(code: Any, data: Sequence[np.ndarray]) -> Any:
@@ -102,6 +105,11 @@ def _density(words: int) -> Any:
         which = numba.carray(_pointer(table[2]), (scaled,), np.int64)
         centre = numba.carray(_pointer(table[3]), (scaled,), np.float64)
         root = numba.carray(_pointer(table[4]), (scaled, scaled), np.float64)
+        signs, turns = int(table[5]), int(table[8])
+        sd = numba.carray(_pointer(table[6]), (signs,), np.int64)
+        unit = numba.carray(_pointer(table[7]), (signs,), np.float64)
+        turned = numba.carray(_pointer(table[9]), (turns,), np.int64)
+        by = numba.carray(_pointer(table[10]), (turns,), np.int64)
         point = np.empty(dim)
         for i in range(dim):
             point[i] = at[i]
@@ -110,10 +118,17 @@ def _density(words: int) -> Any:
             for j in range(i + 1):
                 moved += root[i, j] * at[which[j]]
             point[which[i]] = moved
+        jacobian = 0.0
+        for i in range(signs):
+            point[sd[i]] = np.log(unit[i] * abs(np.sinh(at[sd[i]])))
+            jacobian -= np.log(abs(np.tanh(at[sd[i]])))
+        for i in range(turns):
+            if at[sd[by[i]]] < 0:
+                point[turned[i]] = -point[turned[i]]
         failed, result = call(table[0], point, table)
         if failed != 0:
             return 1
-        value[0] = result[0][()]
+        value[0] = result[0][()] + jacobian
         slope = result[1]
         for i in range(dim):
             gradient[i] = slope[i]
@@ -122,6 +137,11 @@ def _density(words: int) -> Any:
             for i in range(j, scaled):
                 moved += root[i, j] * slope[which[i]]
             gradient[which[j]] = moved
+        for i in range(signs):
+            gradient[sd[i]] = (slope[sd[i]] - 1 / np.cosh(at[sd[i]]) ** 2) / np.tanh(at[sd[i]])
+        for i in range(turns):
+            if at[sd[by[i]]] < 0:
+                gradient[turned[i]] = -gradient[turned[i]]
         for i in range(dim):
             if not np.isfinite(gradient[i]):
                 return 3

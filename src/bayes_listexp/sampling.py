@@ -26,7 +26,7 @@ from pytensor.tensor.type_other import NoneTypeT
 from scipy.optimize import minimize
 
 from bayes_listexp import machine_code
-from bayes_listexp.coordinates import Axes
+from bayes_listexp.coordinates import UNSIGNED, Axes, Signs
 from bayes_listexp.errors import InputError
 
 STARTS = 4
@@ -148,14 +148,14 @@ def _by_machine_code(compiled: Any, start: np.ndarray) -> Density:
 
 
 def sample_nuts(
-    density: Density, sampler: Sampler, seed: int, mode: Mode | None = None, along: np.ndarray | None = None
+    density: Density, sampler: Sampler, seed: int, mode: Mode | None = None, along: np.ndarray | None = None, signs: Signs = UNSIGNED
 ) -> tuple[np.ndarray, xr.Dataset]:
     """Draws on the unconstrained scale, (chain, draw, parameter), and the sampler's statistics per draw.
 
     With a ``mode`` that has a covariance the chains move in coordinates in which the curvature there, in the directions of the
     parameters ``along`` (their positions; all without), is the same for all: those that go together need neither small steps nor a
-    long tuning. The posterior is the same, and so are the starting points. It helps where the posterior is nearly normal: leave
-    group effects and their standard deviations out.
+    long tuning. It helps where the posterior is nearly normal: leave group effects and their standard deviations out. These may move
+    through 0 instead, where ``signs`` says so. The posterior is the same, and so are the starting points.
 
     Ctrl-C ends sampling early. What there is by then comes back, and the statistics' attribute ``interrupted`` says how much it is.
 
@@ -163,9 +163,9 @@ def sample_nuts(
     ------
     KeyboardInterrupt : Ctrl-C, and no chain has :data:`LEAST_DRAWS` draws yet.
     """
-    axes = None
+    axes = Axes(signs=signs)
     if mode is not None and mode.covariance is not None:
-        axes = Axes.at(mode.point, mode.covariance, np.arange(len(density.start)) if along is None else along)
+        axes = Axes.at(mode.point, mode.covariance, np.arange(len(density.start)) if along is None else along, signs)
     compiled = _sampled(density, axes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Found chain dimension")  # of what is hardly begun when it is interrupted
@@ -187,19 +187,19 @@ def sample_nuts(
     )
     kept.attrs = {}
     draws, kept = _what_there_is(tree["posterior"]["unconstrained"].to_numpy(), kept, sampler)
-    return draws if axes is None else axes.back(draws), kept
+    return axes.back(draws), kept
 
 
-def _sampled(density: Density, axes: Axes | None) -> CompiledModel:
+def _sampled(density: Density, axes: Axes) -> CompiledModel:
     """The density in its coordinates as nutpie takes it: by its machine code where there is any, else as a function of Python."""
     size = len(density.start)
     if density.code is not None:
         density.function(density.start)  # which is when numba compiles
         code, data = density.code()
-        return machine_code.sampled(code, data, size, axes or Axes.none(), lambda chain_seed: _started(density, axes, chain_seed))
+        return machine_code.sampled(code, data, size, axes, lambda chain_seed: _started(density, axes, chain_seed))
     return from_pyfunc(
         size,
-        lambda: density.function if axes is None else axes.along(density.function),
+        lambda: axes.along(density.function),
         lambda *_: lambda x: {"unconstrained": x},
         [np.dtype("float64")],
         [(size,)],
@@ -223,9 +223,8 @@ def _what_there_is(draws: np.ndarray, stats: xr.Dataset, sampler: Sampler) -> tu
     return draws[which, :length], stats
 
 
-def _started(density: Density, axes: Axes | None, chain_seed: int) -> np.ndarray:
-    start = jittered(density.start, chain_seed)
-    return start if axes is None else axes.of(start)
+def _started(density: Density, axes: Axes, chain_seed: int) -> np.ndarray:
+    return axes.of(jittered(density.start, chain_seed))
 
 
 def find_mode(density: Density, seed: int) -> Mode:

@@ -163,12 +163,6 @@ def summary() -> str:
             "",
             *[f"* {one}" for one in words],
             "",
-            "## Open",
-            "",
-            "A damaged SPSS file can crash the C library that reads it (pyreadstat: a segmentation fault, once in some hundred "
-            "damaged files), which ends the Python process and cannot be caught within it. Nothing is lost but the "
-            "run; to read files from unknown sources, read them in a process of their own, or as csv or parquet.",
-            "",
             "## Bugs that were found, and mended",
             "",
             f"{len(bugs)}, each with a test in `tests/test_bad_input.py`, or where the property is named, held by that.",

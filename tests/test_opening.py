@@ -163,3 +163,23 @@ def test_limits_of_a_spec(tmp_path):
 
 def test_every_reader_is_limited():
     assert set(WRITERS) == {ending.removeprefix(".") for ending in read.READERS}
+
+
+def test_a_file_that_crashes_its_library_is_refused(tmp_path):
+    """One byte of a variable's record is wrong, and the C library ends its process."""
+    frame = pd.DataFrame({"y": [0.0, 1, 2, 3, 1], "arm": [0.0, 1, 0, 1, 1], "g": ["a", "b", "a", "c", "a"], "m": [1.0, 2, 9, 1, 2]})
+    path = tmp_path / "a.sav"
+    pyreadstat.write_sav(frame, path, variable_value_labels={"arm": {0: "control", 1: "treatment"}}, missing_ranges={"m": [9]})
+    content = bytearray(path.read_bytes())
+    content[370] = 0o260
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.sav: the SPSS file is damaged, so badly that .* crashes. Copy or export it again"):
+        read_survey(path)
+
+
+def test_a_trial_needs_a_python_of_its_own(tmp_path, monkeypatch):
+    """Inside R or an application the executable is another program, which is not started."""
+    WRITERS["sav"](tmp_path / "a.sav")
+    monkeypatch.setattr("sys.executable", "/usr/lib/R/bin/exec/R")
+    monkeypatch.setattr("subprocess.run", lambda *_args, **_more: pytest.fail("a program was started"))
+    assert len(read_survey(tmp_path / "a.sav")) == 40

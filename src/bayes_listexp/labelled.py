@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,16 @@ import pyreadstat
 
 from bayes_listexp.errors import InputError
 from bayes_listexp.opening import USUAL, Limits, refuse_many
+
+TRIAL = """
+import sys
+import pyreadstat
+try:
+    pyreadstat.read_sav(sys.argv[1], user_missing=True, encoding=sys.argv[2] or None, row_limit=int(sys.argv[3]))
+except Exception:
+    pass
+"""
+"""Reads an SPSS file and keeps nothing."""
 
 WHOLE_OR_NOT = ("integer", "floating", "mixed-integer-float", "empty")
 
@@ -25,6 +37,8 @@ def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...], limi
     ------
     InputError : the file is damaged, of another kind, or has more values than the limit.
     """
+    if path.suffix.lower() != ".dta":
+        _refuse_crashing(path, encoding, int(limits.values))
     told = _pyreadstat(path, encoding, user_missing=False, metadataonly=True)[1]
     columns_told = max(told.number_columns or 0, 1)
     refuse_many(path, told.number_rows or 0, columns_told, limits)
@@ -50,6 +64,19 @@ def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...], limi
         "missing": {name: kinds for name, kinds in missing.items() if kinds},
     }
     return frame
+
+
+def _refuse_crashing(path: Path, encoding: str | None, rows: int) -> None:
+    """Read a file in a process of its own first: the C library behind pyreadstat can be crashed by a damaged SPSS file, and would take this
+    process and all that is in it along. Where Python is part of another program, there is no process to be had, and no trial.
+    """
+    if not path.is_file() or "python" not in Path(sys.executable or "").name.lower():
+        return
+    arguments = [str(path.resolve()), encoding or "", str(rows)]
+    done = subprocess.run([sys.executable, "-c", TRIAL, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode < 0 or done.returncode >= 0xC0000000:  # ended by a signal, or by an exception of Windows
+        raise InputError(f"{path}: the SPSS file is damaged, so badly that the library that reads such files crashes. Copy or export it "
+                         "again.")
 
 
 def _pyreadstat(path: Path, encoding: str | None, *, user_missing: bool, **how: Any) -> tuple[pd.DataFrame, Any]:

@@ -230,9 +230,14 @@ print(ble.summarise(tree["posterior"]["trait"]), ble.summarise(ble.prevalence(tr
 
 def shell_time(*command: str, cache: str | None = None) -> float:
     """Seconds of a command of Python from the shell, with a compile cache of its own if told."""
+    return seconds(lambda: shell_prints(*command, cache=cache))
+
+
+def shell_prints(*command: str, cache: str | None = None) -> str:
+    """What such a command prints."""
     flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), f"base_compiledir={cache}" if cache else ""]))
     environment = {**os.environ, "PYTENSOR_FLAGS": flags}
-    return seconds(lambda: subprocess.run([sys.executable, *command], check=True, env=environment, capture_output=True))
+    return subprocess.run([sys.executable, *command], check=True, env=environment, capture_output=True, text=True).stdout
 
 
 def wait() -> list[dict[str, Any]]:
@@ -252,14 +257,72 @@ def wait() -> list[dict[str, Any]]:
     return out
 
 
+POSTERIOR = """
+import bayes_listexp as ble
+from benchmarks.speed import BINARY, simulated
+tree = ble.fit(simulated({n}, seed={seed}, regions={regions}), trait="1 + " + " + ".join(BINARY) + {more!r}, seed={seed})
+print(ble.summarise(tree["posterior"]["trait"]), ble.summarise(ble.prevalence(tree)))
+"""
+
+
+def mode() -> list[dict[str, Any]]:
+    """From the shell to the posterior of large samples, with an empty compile cache: what R's maximum likelihood is held against."""
+    out = []
+    for n, more in ((10_000, ""), (10_000, " + region"), (100_000, "")):
+        for run in range(RUNS):
+            with tempfile.TemporaryDirectory() as cache:
+                script = POSTERIOR.format(n=n, seed=run + 1, regions=bool(more), more=more)
+                cold, warm = (shell_time("-c", script, cache=cache) for _ in range(2))
+            out.append({"N": n, "in_r": f"y ~ {' + '.join(BINARY)}{more}", "cold": cold, "warm": warm, "yardstick": yardstick()})
+    return out
+
+
+COMPILES = """
+import time
+from bayes_listexp.model import build_model
+from bayes_listexp.sampling import compile_density
+from bayes_listexp.specification import Specification, blueprint
+from benchmarks.speed import two_waves
+study, arguments = two_waves({n})
+model = build_model(blueprint(study, Specification(**{{name: arguments[name] for name in ("trait", "control") if name in arguments}})))
+began = time.perf_counter()
+density = compile_density(model)
+density.function(density.start)
+print(time.perf_counter() - began)
+"""
+
+
+def reuse() -> list[dict[str, Any]]:
+    """Compiling the two-wave model in a new process, with an empty cache, then in another with other data; and the whole command of
+    its spec, with a compile cache, beside sampling it.
+    """
+    study, arguments = two_waves(1200)
+    out = []
+    for run in range(RUNS + 1):
+        with sampling_time() as took:
+            fit(study, **{**arguments, "seed": run + 1})
+        if not run:  # the first compiles
+            continue
+        with tempfile.TemporaryDirectory() as cache:
+            first, second = (float(shell_prints("-c", COMPILES.format(n=n), cache=cache)) for n in (400, 600))
+        with tempfile.TemporaryDirectory() as runs:
+            command = f"import sys; sys.argv = ['bayes-listexp', 'fit', {str(SPEC)!r}, '--out', {runs!r}]; {CLI}"
+            whole = shell_time("-c", command)
+        out.append({"first": first, "second": second, "command": whole, "sampling": took[0], "yardstick": yardstick()})
+    return out
+
+
+CLI = "from bayes_listexp.cli import main; main()"
+
+
 def shell() -> list[dict[str, Any]]:
     """``bayes-listexp --help`` beside a Python that does nothing."""
-    helped = "import sys; sys.argv = ['bayes-listexp', '--help']; from bayes_listexp.cli import main; main()"
+    helped = f"import sys; sys.argv = ['bayes-listexp', '--help']; {CLI}"
     return [{"help": shell_time("-c", helped), "python": shell_time("-c", "pass")} for _ in range(RUNS)]
 
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "sampling": sampling, "waves": waves, "size": size, "gradient": gradient, "wait": wait, "shell": shell,
+    "sampling": sampling, "waves": waves, "size": size, "gradient": gradient, "wait": wait, "mode": mode, "reuse": reuse, "shell": shell,
 }  # fmt: skip
 
 
@@ -339,6 +402,31 @@ def _wait_page(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def _mode_page(rows: list[dict[str, Any]]) -> str:
+    reference = json.loads((SHARED / "reference" / "speed.json").read_text(encoding="utf-8")) if SHARED.exists() else {"runs": []}
+    lines = []
+    for row in medians(rows, ["N", "in_r"]).to_dict("records"):
+        same = (r for r in reference["runs"] if (r["N"], r["formula"]) == (row["N"], row["in_r"]))
+        peer = next(r for r in same if r["tool"].startswith("list::ictreg("))
+        theirs = peer["seconds"] * row["yardstick"] / reference["yardstick"]["seconds"]
+        lines.append([f"{row['N']:,}", f"`{row['in_r']}`", f"{row['cold']:.1f}", f"{row['warm']:.1f}", f"{theirs:.1f}",
+                      f"{theirs / row['cold']:.2f}", f"{theirs / row['warm']:.1f}"])  # fmt: skip
+    heads = ["respondents", "formula", "posterior, s, with an empty compile cache", "with a filled one", "R's mode, s, scaled",
+             "times as long", "with a filled cache"]  # fmt: skip
+    text = "From the shell to the printed posterior, 4 x 1,500 draws; beside it `ictreg`'s maximum likelihood, which gives a mode."
+    return f"## The posterior of large samples, and R's mode\n\n{text}\n\n{table(lines, heads)}"
+
+
+def _reuse_page(rows: list[dict[str, Any]]) -> str:
+    row = pd.DataFrame(rows).median()
+    return (
+        "## The second process\n\nThe two-wave model compiles in "
+        f"{row['first']:.1f} s with an empty cache, and in {row['second']:.1f} s in a second process with other data: 1 / "
+        f"{row['first'] / row['second']:.1f} of it. The whole `bayes-listexp fit models/two_wave_survey.toml` takes {row['command']:.1f} s "
+        f"with a filled cache, {row['command'] / row['sampling']:.2f} times as long as sampling alone ({row['sampling']:.1f} s)."
+    )
+
+
 def _shell_page(rows: list[dict[str, Any]]) -> str:
     row = pd.DataFrame(rows).median()
     return f"## The command line\n\n`bayes-listexp --help` takes {row['help']:.2f} s, a Python that does nothing {row['python']:.3f} s."
@@ -346,7 +434,7 @@ def _shell_page(rows: list[dict[str, Any]]) -> str:
 
 PAGES: dict[str, Callable[[list[dict[str, Any]]], str]] = {
     "sampling": _sampling_page, "waves": _waves_page, "size": _size_page, "gradient": _gradient_page, "wait": _wait_page,
-    "shell": _shell_page,
+    "mode": _mode_page, "reuse": _reuse_page, "shell": _shell_page,
 }  # fmt: skip
 
 INTRODUCTION = """\

@@ -2,7 +2,6 @@
 
 import zlib
 from dataclasses import replace
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -133,14 +132,10 @@ class Combination:
         return None if name is None else (p[name].tolist() if p[name].ndim else float(p[name]))
 
 
-@lru_cache(maxsize=1)
-def combination(name, counts, dependence):
-    return Combination(name, counts, dependence)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made(request):
-    found = combination(*request.param)
+    """Compiled once for its tests, which pytest puts in a row for it."""
+    found = Combination(*request.param)
     assert found.refused == {}
     return found
 

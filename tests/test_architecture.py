@@ -159,6 +159,7 @@ ROOMS = [
     "gallery_command",
     "verify_command",
     "cli",
+    "__main__",
 ]
 """The rooms in order: each imports from those before it, none from those after it. A folder is one room."""
 

@@ -104,6 +104,7 @@ def test_prevalence_by_group_by_hand(tree):
 
 def test_dims_are_chain_draw_and_the_groups_in_the_order_asked(tree):
     assert prevalence(tree).dims == ("chain", "draw")
+    assert prevalence(tree, by=None).identical(prevalence(tree))
     found = prevalence(tree, by=["wave", "region"])
     assert found.dims == ("chain", "draw", "wave", "region")
     assert found["wave"].to_numpy().tolist() == list(WAVES)

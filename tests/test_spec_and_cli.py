@@ -1,11 +1,14 @@
 """Specs and the command line: what is printed, which exit code, and that faults name file, line and rows."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import bayes_listexp as ble
 from bayes_listexp.cli import main
 from bayes_listexp.errors import InputError
 from bayes_listexp.planning.plan_settings import plan_of
@@ -255,6 +258,11 @@ def test_bad_usage_has_exit_code_two(capsys, arguments):
     code, out, err = run(capsys, *arguments)
     assert code == 2
     assert (out + err).strip()
+
+
+def test_the_package_is_a_command():
+    done = subprocess.run([sys.executable, "-m", "bayes_listexp", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ble.__version__
 
 
 def test_help_and_version_are_fine(capsys):

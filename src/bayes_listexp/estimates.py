@@ -325,8 +325,8 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
-def _names(by: str | Sequence[str]) -> list[str]:
-    names = [by] if isinstance(by, str) else list(by)
+def _names(by: str | Sequence[str] | None) -> list[str]:
+    names = [by] if isinstance(by, str) else list(by or ())
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"by: column '{twice[0]}' is named twice.")

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import bayes_listexp as ble
 from bayes_listexp.cli import main
 from bayes_listexp.errors import InputError
 from bayes_listexp.planning.plan_settings import plan_of
@@ -262,7 +262,7 @@ def test_bad_usage_has_exit_code_two(capsys, arguments):
 
 def test_the_package_is_a_command():
     done = subprocess.run([sys.executable, "-m", "bayes_listexp", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ble.__version__
+    assert done.stdout.strip() == version("bayes_listexp")
 
 
 def test_help_and_version_are_fine(capsys):

@@ -225,11 +225,11 @@ def signed_sds(model: pm.Model) -> Signs:
 
 
 def _told(model: pm.Model, effects: str, expected: np.ndarray) -> np.ndarray:
-    """The size of effects that the data tell from 0, two standard errors, (sd,), or that which is ``expected`` where it is smaller."""
+    """The size of effects that the data tell from 0, their standard error, (sd,), between what the prior expects and a twentieth of it."""
     if f"{effects}_information" not in model.named_vars:
         return expected
     known = model[f"{effects}_information"].get_value().reshape(len(expected), -1).mean(axis=1)
-    return 1 / np.sqrt(known / 4 + expected**-2.0)
+    return np.maximum(1 / np.sqrt(known + expected**-2.0), expected / 20)
 
 
 def _by_mode(

@@ -425,8 +425,8 @@ def _mode_page(rows: list[dict[str, Any]]) -> str:
         lines.append([f"{row['N']:,}", f"`{row['in_r']}`", f"{row['seconds']:.1f}", f"{theirs:.1f}", f"{theirs / row['seconds']:.1f}"])
     heads = ["respondents", "formula", "posterior, s", "R's mode, s, scaled", "times as long"]
     text = (
-        "From the shell to the printed posterior, 4 x 1,500 draws, with a filled compile cache (the first fit of a shape of model on a machine "
-        "compiles, which adds the difference of the two times above); beside it `ictreg`'s maximum likelihood, which gives a mode."
+        "From the shell to the printed posterior, 4 x 1,500 draws, with a filled compile cache (the first fit of a shape of model on a "
+        "machine compiles, which adds the difference of the two times above); beside it `ictreg`'s maximum likelihood, which gives a mode."
     )
     return f"## The posterior of large samples, and R's mode\n\n{text}\n\n{table(lines, heads)}"
 

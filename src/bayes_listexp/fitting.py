@@ -36,7 +36,8 @@ PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
 FEW_SDS, FEW_TARGET_ACCEPT = 3, 0.8
 """Up to so many standard deviations of effects, fits are sampled with this target acceptance if the caller does not choose; with more
-of them :class:`Sampler`'s, as energies vary more and the first transitions begin to diverge."""
+of them :class:`Sampler`'s, as energies vary more and the first transitions begin to diverge. By trial these diverge least where a
+standard deviation's unit is one standard error of the effects (few) or two (more)."""
 
 CAREFUL_TARGET_ACCEPT = 0.99
 """Target acceptance of a second run, where the first had divergences and the caller did not choose."""
@@ -116,7 +117,7 @@ def fit(
     if "tune" not in (sample or {}):
         settings = settings._replace(tune=SCALED_TUNE)
     model = build_model(plan)
-    if "target_accept" not in (sample or {}) and sum(map(len, _sds(model).values())) <= FEW_SDS:
+    if "target_accept" not in (sample or {}) and _few(model):
         settings = settings._replace(target_accept=FEW_TARGET_ACCEPT)
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
@@ -208,6 +209,10 @@ def _sds(model: pm.Model) -> dict[str, np.ndarray]:
     return {effects: np.exp(np.ravel(value)) for effects, value in starts.items()}
 
 
+def _few(model: pm.Model) -> bool:
+    return sum(map(len, _sds(model).values())) <= FEW_SDS
+
+
 def signed_sds(model: pm.Model) -> Signs:
     """The standard deviations that may be passed through 0, and what turns with them: of effects ``x``, ``x_sd`` and ``x_z``."""
     starts = initial_values(model)
@@ -220,16 +225,16 @@ def signed_sds(model: pm.Model) -> Signs:
         by.append(sum(map(len, sd)) + np.repeat(np.arange(start.size), size // start.size))
         turned.append(ends[f"{effects}_z"] - size + np.arange(size))
         sd.append(ends[f"{effects}_sd_log__"] - start.size + np.arange(start.size))
-        unit.append(_told(model, effects, start))
+        unit.append(_told(model, effects, start, 1 if _few(model) else 2))
     return Signs(*(np.concatenate(parts) for parts in (sd, unit, turned, by)))
 
 
-def _told(model: pm.Model, effects: str, expected: np.ndarray) -> np.ndarray:
-    """The size of effects that the data tell from 0, their standard error, (sd,), between what the prior expects and a twentieth of it."""
+def _told(model: pm.Model, effects: str, expected: np.ndarray, errors: float) -> np.ndarray:
+    """The size of effects that the data tell from 0, so many standard errors, (sd,), or that which the prior expects if it is less."""
     if f"{effects}_information" not in model.named_vars:
         return expected
     known = model[f"{effects}_information"].get_value().reshape(len(expected), -1).mean(axis=1)
-    return np.maximum(1 / np.sqrt(known + expected**-2.0), expected / 20)
+    return 1 / np.sqrt(known / errors**2 + expected**-2.0)
 
 
 def _by_mode(

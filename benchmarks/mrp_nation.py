@@ -425,7 +425,8 @@ Every nation has effects of its own: `bayes_listexp.simulated_nation` states the
 
 RMSE and bias are over the estimands for which every estimator exists; coverage of 95 % intervals, with its Monte Carlo standard error
 (nations are the clusters), and their mean width over those with an interval; "undefined" is the share without an estimate, as nobody is
-in one of the arms, "impossible" the share outside 0 to 1 (changes: -1 to 1). All in probabilities.
+in one of the arms, "impossible" the share outside 0 to 1 (changes: -1 to 1). All in probabilities. At 1,600 interviews a second
+series of nations, as long as the first, was added because one coverage of the first was low; the table has both.
 """
 
 CHECKED = """\

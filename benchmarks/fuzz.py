@@ -154,8 +154,7 @@ def summary() -> str:
             "## Result",
             "",
             f"{totals['cases']:,} cases, {totals['results']:,} with a result and {totals['refused in words']:,} refused in words; "
-            f"{totals['failures']:,} failures, "
-            "all in what is open below. Batches that failed by a bug which was then mended are not counted.",
+            f"{totals['failures']:,} failures. Batches that failed by a bug which was then mended are not counted.",
             "",
             markdown(table),
             "",

@@ -16,7 +16,7 @@ from benchmarks import calibration_catalogue as catalogue
 from benchmarks.calibration_catalogue import BROKEN, Row, results_file, rows, ways
 from benchmarks.exact_draws import LARGEST_K, draw_weighted, normalised
 from benchmarks.mrp_nation import lines, markdown
-from benchmarks.ranks import LEVEL, band, ecdf, p_value, uniform_under_calibration, within_band
+from benchmarks.ranks import LEVEL, band, ecdf, p_value, share_outside, uniform_under_calibration, within_band
 
 SHOWN = Row("list", "truthful", "binomial", "shift")
 """The row of the figure."""
@@ -62,9 +62,10 @@ def by_row(found: pd.DataFrame, broken: str = "") -> pd.DataFrame:
 def verdict(found: pd.DataFrame) -> str:
     """What all rows say together."""
     out, least = int((~found["in band"]).sum()), float(found["p, all rows"].min())
+    expected = sum(map(share_outside, found["studies"]))
     judged = "calibrated" if least >= LEVEL else "**not calibrated**"
     return (f"{found['row'].nunique()} rows with {len(found)} quantities, {out} of these out of their own 95 % bands "
-            f"({LEVEL * len(found):.0f} expected if all is right); the least p-value after accounting for all of them (Holm) is "
+            f"({expected:.0f} expected if all is right); the least p-value after accounting for all of them (Holm) is "
             f"{least:.2g}: {judged} at the level of {LEVEL:.0%}.")  # fmt: skip
 
 

@@ -39,6 +39,12 @@ def within_band(u: np.ndarray) -> bool:
     return bool(np.all((low <= ecdf(u)) & (ecdf(u) <= high)))
 
 
+@functools.cache
+def share_outside(n: int) -> float:
+    """The share of uniform samples of size ``n`` whose ECDF leaves the band, which is made for 5 % and simulated itself: 5 to 8 %."""
+    return 1 - float(np.mean([within_band(u) for u in np.random.default_rng(3).random((2000, n))]))
+
+
 def least_tail(u: np.ndarray) -> np.ndarray:
     """The smallest pointwise tail probability of the ECDFs of samples ``u`` (sample, study), (sample,): what the band is made of."""
     size, n = u.shape

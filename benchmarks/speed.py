@@ -53,6 +53,7 @@ TRUTH = {
 }
 J = 4
 RACE = "1 + south + age + male + college"
+CLI = "from bayes_listexp.cli import main; main()"
 
 
 YARDSTICK = """
@@ -298,7 +299,7 @@ from bayes_listexp.sampling import compile_density
 from bayes_listexp.specification import Specification, blueprint
 from benchmarks.speed import two_waves
 study, arguments = two_waves({n})
-model = build_model(blueprint(study, Specification(**{{name: arguments[name] for name in ("trait", "control") if name in arguments}})))
+model = build_model(blueprint(study, Specification(trait=arguments["trait"], control=arguments["control"])))
 began = time.perf_counter()
 density = compile_density(model)
 density.function(density.start)
@@ -326,9 +327,6 @@ def reuse() -> list[dict[str, Any]]:
             whole = shell_time("-c", command)
         out.append({"first": first, "second": second, "command": whole, "sampling": took[0], "yardstick": yardstick()})
     return out
-
-
-CLI = "from bayes_listexp.cli import main; main()"
 
 
 def shell() -> list[dict[str, Any]]:
@@ -362,12 +360,17 @@ def table(rows: list[list[str]], heads: list[str]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
 
 
+def in_r() -> dict[str, Any]:
+    """What R's tools needed, and the yardstick there; no runs where ../shared is not."""
+    return json.loads((SHARED / "reference" / "speed.json").read_text(encoding="utf-8")) if SHARED.exists() else {"runs": []}
+
+
 def _sampling_page(rows: list[dict[str, Any]]) -> str:
     frame = pd.DataFrame(rows)
     frame["rate"] = frame["ess"] / frame["seconds"]
     by = ["set", "N", "formula", "in_r"]
     middle, worst = medians(frame.to_dict("records"), by), frame.groupby(by, sort=False)[["divergences", "rhat"]].max().reset_index()
-    reference = json.loads((SHARED / "reference" / "speed.json").read_text(encoding="utf-8")) if SHARED.exists() else {"runs": []}
+    reference = in_r()
     lines = []
     for row, bad in zip(middle.to_dict("records"), worst.to_dict("records"), strict=True):
         peers = [r for r in reference["runs"] if r["data"] == row["set"] and r["formula"] == row["in_r"] and "min_ess_per_s" in r]
@@ -419,12 +422,11 @@ def _wait_page(rows: list[dict[str, Any]]) -> str:
 
 
 def _mode_page(rows: list[dict[str, Any]]) -> str:
-    reference = json.loads((SHARED / "reference" / "speed.json").read_text(encoding="utf-8")) if SHARED.exists() else {"runs": []}
-    lines = []
+    reference, lines = in_r(), []
     for row in medians(rows, ["N", "in_r"]).to_dict("records"):
         same = (r for r in reference["runs"] if (r["N"], r["formula"]) == (row["N"], row["in_r"]))
-        peer = next(r for r in same if r["tool"].startswith("list::ictreg("))
-        theirs = peer["seconds"] * row["yardstick"] / reference["yardstick"]["seconds"]
+        peer = next((r for r in same if r["tool"].startswith("list::ictreg(")), None)
+        theirs = peer["seconds"] * row["yardstick"] / reference["yardstick"]["seconds"] if peer else float("nan")
         lines.append([f"{row['N']:,}", f"`{row['in_r']}`", f"{row['seconds']:.1f}", f"{theirs:.1f}", f"{theirs / row['seconds']:.1f}"])
     heads = ["respondents", "formula", "posterior, s", "R's mode, s, scaled", "times as long"]
     text = (
@@ -439,8 +441,7 @@ def _reuse_page(rows: list[dict[str, Any]]) -> str:
     return (
         "## The second process\n\nThe two-wave model compiles in "
         f"{row['first']:.1f} s with an empty cache, and in {row['second']:.1f} s in a second process with other data: 1 / "
-        f"{row['first'] / row['second']:.1f} of it. The whole `bayes-listexp fit` of this model "
-        f"takes {row['command']:.1f} s "
+        f"{row['first'] / row['second']:.1f} of it. The whole `bayes-listexp fit` of this model takes {row['command']:.1f} s "
         f"with a filled cache, {row['command'] / row['sampling']:.2f} times as long as sampling alone ({row['sampling']:.1f} s)."
     )
 

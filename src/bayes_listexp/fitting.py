@@ -34,6 +34,7 @@ from bayes_listexp.verification import with_checks
 PREDICTIVE_DRAWS = 500
 PRIOR_DRAWS = 1000
 LAPLACE_DRAWS = 1000
+
 FEW_SDS, FEW_TARGET_ACCEPT = 3, 0.8
 """Up to so many standard deviations of effects, fits are sampled with this target acceptance if the caller does not choose; with more
 of them :class:`Sampler`'s, as energies vary more and the first transitions begin to diverge. By trial these diverge least where a
@@ -113,12 +114,12 @@ def fit(
         raise InputError("priors = 'flat' gives no proper posterior to sample: use method='map' (maximum likelihood).")
     plan = blueprint(study, specification, groups)
     refuse_impossible(plan)
-    careful = None if "target_accept" in (sample or {}) else CAREFUL_TARGET_ACCEPT
     if "tune" not in (sample or {}):
         settings = settings._replace(tune=SCALED_TUNE)
-    model = build_model(plan)
-    if "target_accept" not in (sample or {}) and _few(model):
-        settings = settings._replace(target_accept=FEW_TARGET_ACCEPT)
+    model, careful = build_model(plan), None
+    if "target_accept" not in (sample or {}):
+        careful = CAREFUL_TARGET_ACCEPT
+        settings = settings._replace(target_accept=FEW_TARGET_ACCEPT) if _few(model) else settings
     density = compile_density(model, mode="NUMBA" if method == "nuts" else "FAST_COMPILE")
     arguments = {"method": method, "seed": seed, "groups": list(groups)}
     draws: np.ndarray | None
@@ -217,6 +218,7 @@ def signed_sds(model: pm.Model) -> Signs:
     """The standard deviations that may be passed through 0, and what turns with them: of effects ``x``, ``x_sd`` and ``x_z``."""
     starts = initial_values(model)
     ends = dict(zip(starts, np.cumsum([value.size for value in starts.values()]), strict=True))
+    errors = 1 if _few(model) else 2
     sd, unit, turned, by = [NONE], [np.zeros(0)], [NONE], [NONE]
     for effects, start in _sds(model).items():
         if f"{effects}_z" not in starts:
@@ -225,7 +227,7 @@ def signed_sds(model: pm.Model) -> Signs:
         by.append(sum(map(len, sd)) + np.repeat(np.arange(start.size), size // start.size))
         turned.append(ends[f"{effects}_z"] - size + np.arange(size))
         sd.append(ends[f"{effects}_sd_log__"] - start.size + np.arange(start.size))
-        unit.append(_told(model, effects, start, 1 if _few(model) else 2))
+        unit.append(_told(model, effects, start, errors))
     return Signs(*(np.concatenate(parts) for parts in (sd, unit, turned, by)))
 
 

@@ -18,12 +18,16 @@ from bayes_listexp.opening import USUAL, Limits, refuse_many
 TRIAL = """
 import sys
 import pyreadstat
+path, encoding, values = sys.argv[1], sys.argv[2] or None, float(sys.argv[3])
 try:
-    pyreadstat.read_sav(sys.argv[1], user_missing=True, encoding=sys.argv[2] or None, row_limit=int(sys.argv[3]))
-except Exception:
+    told = pyreadstat.read_sav(path, encoding=encoding, metadataonly=True)[1]
+    columns = max(told.number_columns or 0, 1)
+    if (told.number_rows or 0) * columns <= values:
+        pyreadstat.read_sav(path, encoding=encoding, user_missing=True, row_limit=int(values // columns) + 1)
+except Exception:  # what is wrong is said when the file is read
     pass
 """
-"""Reads an SPSS file and keeps nothing."""
+"""Reads an SPSS file within a limit of values and keeps nothing."""
 
 WHOLE_OR_NOT = ("integer", "floating", "mixed-integer-float", "empty")
 
@@ -38,7 +42,7 @@ def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...], limi
     InputError : the file is damaged, of another kind, or has more values than the limit.
     """
     if path.suffix.lower() != ".dta":
-        _refuse_crashing(path, encoding, int(limits.values))
+        _refuse_crashing(path, encoding, limits)
     told = _pyreadstat(path, encoding, user_missing=False, metadataonly=True)[1]
     columns_told = max(told.number_columns or 0, 1)
     refuse_many(path, told.number_rows or 0, columns_told, limits)
@@ -66,15 +70,15 @@ def read_labelled(path: Path, encoding: str | None, codes: tuple[str, ...], limi
     return frame
 
 
-def _refuse_crashing(path: Path, encoding: str | None, rows: int) -> None:
+def _refuse_crashing(path: Path, encoding: str | None, limits: Limits) -> None:
     """Read a file in a process of its own first: the C library behind pyreadstat can be crashed by a damaged SPSS file, and would take this
     process and all that is in it along. Where Python is part of another program, there is no process to be had, and no trial.
     """
     if not path.is_file() or "python" not in Path(sys.executable or "").name.lower():
         return
-    arguments = [str(path.resolve()), encoding or "", str(rows)]
+    arguments = [str(path.resolve()), encoding or "", str(limits.values)]
     done = subprocess.run([sys.executable, "-c", TRIAL, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode < 0 or done.returncode >= 0xC0000000:  # ended by a signal, or by an exception of Windows
+    if done.returncode >= 0xC0000000 or -9 != done.returncode < 0:  # an exception of Windows; a signal, but that of a lack of memory
         raise InputError(f"{path}: the SPSS file is damaged, so badly that the library that reads such files crashes. Copy or export it "
                          "again.")
 

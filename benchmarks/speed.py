@@ -356,8 +356,9 @@ def medians(rows: list[dict[str, Any]], by: list[str]) -> pd.DataFrame:
 
 
 def table(rows: list[list[str]], heads: list[str]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
+    """A Markdown table; a bar within a cell, as formulas have it, begins no other."""
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [heads, ["---"] * len(heads), *rows]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in escaped)
 
 
 def in_r() -> dict[str, Any]:
@@ -459,9 +460,9 @@ PAGES: dict[str, Callable[[list[dict[str, Any]]], str]] = {
 INTRODUCTION = """\
 # Speed
 
-`python -m benchmarks.speed run` measures, `python -m benchmarks.speed summary` prints this page. Figures are medians of five runs on
-one machine with two cores; what R needs was measured on another, and the two are compared by a yardstick, a fixed NumPy workload timed
-in the same run. Other programs on a machine make times larger, so ratios are what to read."""
+`python -m benchmarks.speed run` measures, `python -m benchmarks.speed summary` prints this page. Figures are medians of five runs,
+if nothing else is said, on one machine with two cores; what R needs was measured on another, and the two are compared by a
+yardstick, a fixed NumPy workload timed in the same run. Other programs on a machine make times larger, so ratios are what to read."""
 
 
 def main() -> None:

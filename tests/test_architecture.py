@@ -84,6 +84,7 @@ ROOMS = [
     "panel",
     "group_effects",
     "model",
+    "many_draws",
     "coordinates",
     "machine_code",
     "sampling",

@@ -5,6 +5,8 @@ Options are described by `:param name:`, the one form from which the help takes 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 from contextlib import contextmanager
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from bayes_listexp.tables import Table
 
 FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+SELDOM = (200_000, 50, 50)
+"""How often cyclic garbage is collected: what is imported and compiled are millions of objects that stay, and little of it is garbage."""
 STEERING = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # characters that move a terminal's cursor, or worse
 
 app = App(name="bayes-listexp", help="Bayesian analysis of list experiments.", version_flags=["--version"], help_format="plaintext",
@@ -383,6 +387,8 @@ def _print_table(table: Table) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit codes: 0 fine, 1 the work failed, 2 bad usage or bad input, 130 interrupted by Ctrl-C."""
+    gc.set_threshold(*SELDOM)
+    atexit.register(gc.freeze)  # else all that is left is gone through once more
     try:
         code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:

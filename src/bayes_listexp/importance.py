@@ -19,6 +19,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.graph.replace import vectorize_graph
 
+from bayes_listexp.many_draws import in_chunks
 from bayes_listexp.sampling import INTERPRETED, initial_values, split
 
 PROPOSED = 2000
@@ -34,9 +35,6 @@ LEAST_EFFECTIVE = 100
 
 EVEN_K, EVEN_SHARE = 0.5, 0.5
 """Shape of the tail and effective share of the draws that need no better proposal."""
-
-CHUNK_NUMBERS = 4e6
-"""Numbers that are worked on at once: 32 MB, near a processor's cache."""
 
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -132,10 +130,9 @@ def compile_densities(model: pm.Model, numbers: int) -> Evaluate:
     outputs = [likelihood + pt.add(*terms[len(known) :], pt.constant(0.0)), likelihood]
     many = vectorize_graph(outputs, dict(zip(model.value_vars, batched, strict=True)))
     compiled = pytensor.function(batched, many, mode=INTERPRETED, on_unused_input="ignore")
-    size = max(1, int(CHUNK_NUMBERS / numbers))
 
     def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        parts = [compiled(*split(model, points[at : at + size])) for at in range(0, len(points), size)]
+        parts = in_chunks(compiled, split(model, points), numbers)
         log_density, log_likelihood = (np.concatenate(part) for part in zip(*parts, strict=True))
         return log_density, log_likelihood
 

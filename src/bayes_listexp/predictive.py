@@ -16,13 +16,12 @@ from scipy.special import expit, logsumexp
 from bayes_listexp.cells import ARMS, Incomplete
 from bayes_listexp.instrument import Rows
 from bayes_listexp.likelihood import SMALLEST, answer_probabilities, row_tables
+from bayes_listexp.many_draws import in_chunks
 from bayes_listexp.panel import log_given_effects
 from bayes_listexp.persons import COUNT, TRAIT, Persons
 from bayes_listexp.prediction import node_rule, parameter_names, points, predict, row_probabilities
 from bayes_listexp.reporting import arm_slices
 from bayes_listexp.specification import Blueprint
-
-CHUNK_BYTES = 100e6
 
 
 class Patterns(NamedTuple):
@@ -381,16 +380,13 @@ def _cell_numbers(plan: Blueprint) -> int:
 def evaluate(
     plan: Blueprint, parameters: xr.Dataset, make: Callable[[Mapping[str, Any]], Sequence[Any]], numbers: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """What ``make`` computes from parameters, for chunks of draws; ``numbers`` is about how many one draw takes."""
+    """What ``make`` computes from parameters, for chunks of draws, in order; ``numbers`` is about how many one draw takes."""
     names = [name for name in parameter_names(plan) if name in parameters]
     flat = {name: parameters[name].to_numpy().reshape(-1, *parameters[name].shape[2:]) for name in names}
     inputs = {name: pt.tensor(name, dtype="float64", shape=(None, *value.shape[1:])) for name, value in flat.items()}
     outputs = [pt.as_tensor(output) for output in make(inputs)]
     compiled = pytensor.function(list(inputs.values()), outputs, mode="FAST_COMPILE", on_unused_input="ignore")
-    total = len(next(iter(flat.values())))
-    size = max(1, int(CHUNK_BYTES / (8 * numbers)))
-    for start in range(0, total, size):
-        yield tuple(compiled(*(value[start : start + size] for value in flat.values())))
+    yield from in_chunks(compiled, list(flat.values()), numbers)
 
 
 def _by_draw(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,6 +30,7 @@ from scipy.optimize import minimize
 from bayes_listexp import machine_code
 from bayes_listexp.coordinates import UNSIGNED, Axes, Signs
 from bayes_listexp.errors import InputError
+from bayes_listexp.many_draws import in_chunks
 
 STARTS = 4
 """Starting points of the search for a mode: mixtures can have more than one."""
@@ -117,14 +120,27 @@ def compile_density(model: pm.Model, mode: str = "NUMBA") -> Density:
     The function sees other values that are given to the model's data afterwards; not while it is being sampled.
     """
     initial = initial_values(model)
-    function = model.logp_dlogp_function(
-        ravel_inputs=True, initial_point=initial, mode=INTERPRETED if mode == "FAST_COMPILE" else mode
-    )
+    with _uncollected():
+        function = model.logp_dlogp_function(
+            ravel_inputs=True, initial_point=initial, mode=INTERPRETED if mode == "FAST_COMPILE" else mode
+        )
     function.set_extra_values({})
     compiled = function._pytensor_function
     compiled.trust_input = True
     start = np.concatenate([np.ravel(value) for value in initial.values()]).astype(float)
     return _by_machine_code(compiled, start) if mode == "NUMBA" else Density(compiled, start)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cyclic garbage: a graph is millions of objects that stay, and it would go through them again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _by_machine_code(compiled: Any, start: np.ndarray) -> Density:
@@ -268,12 +284,11 @@ def split(model: pm.Model, points: np.ndarray) -> list[np.ndarray]:
 
 def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
     """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for all draws at once."""
-    values = split(model, draws.reshape(-1, draws.shape[-1]))
+    shape, size = draws.shape[:2], draws.shape[-1]
     names, compute = _compiled_constraints(model)
-    shape = draws.shape[:2]
-    return as_dataset(
-        model, {name: value.reshape(*shape, *value.shape[1:]) for name, value in zip(names, compute(*values), strict=True)}
-    )
+    parts = zip(*in_chunks(compute, split(model, draws.reshape(-1, size)), 4 * size), strict=True)
+    values = (np.concatenate(part) for part in parts)
+    return as_dataset(model, {name: value.reshape(*shape, *value.shape[1:]) for name, value in zip(names, values, strict=True)})
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ either kind, a worker is killed (kill -9) after twenty results. Every fit of eve
 Figures mean something only where nothing else is at work: with ``--below`` it waits before each batch until the load is less than that,
 and the load at the beginning of each batch is kept beside its seconds.
 
-    python -m benchmarks.batch_throughput run [--repetitions 5] [--fits 60] [--below 0.5]    add to benchmarks/results/
+    python -m benchmarks.batch_throughput run [processes | dask] [--repetitions 5] [--fits 60] [--below 0.5]    add to benchmarks/results/
     python -m benchmarks.batch_throughput summary                                           print the table
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 from bayes_listexp.folders import load_tree
 from bayes_listexp.many_runs import Job, Outcome, in_processes, on_cluster, run_job
 from bayes_listexp.spec import read_spec
-from benchmarks.faults import children_of, people, write_spec
+from benchmarks.faults import children_of, people, same_fit, write_spec
 
 FILE = Path(__file__).parent / "results" / "batch_throughput.jsonl"
 FITS, REPETITIONS, KILLED_AFTER = 60, 5, 20
@@ -68,13 +68,14 @@ def batch(way: str, folder: Path, runs: str, fits: int, workers: int, *, kill: b
             killed = max(workers_now())
             os.kill(killed, signal.SIGKILL)
     seconds = time.perf_counter() - begun
-    same = sum(load_tree(folder / runs / job.spec.path.stem).identical(load_tree(folder / "first" / job.spec.path.stem)) for job in jobs)
+    stems = [job.spec.path.stem for job in jobs]
+    same = sum(same_fit(load_tree(folder / runs / stem), load_tree(folder / "first" / stem)) for stem in stems)
     return {"way": way, "workers": workers, "killed": bool(killed), "fits": fits, "seconds": seconds, "complete": done, "identical": same,
             "load": load}  # fmt: skip
 
 
-def run(fits: int, repetitions: int, below: float) -> None:
-    """One and two workers in turns, by either way, then the batches in which a worker is killed."""
+def run(ways: Sequence[str], fits: int, repetitions: int, below: float) -> None:
+    """One and two workers in turns, by each way, then the batches in which a worker is killed."""
     FILE.parent.mkdir(exist_ok=True)
     begun = time.time()
     with tempfile.TemporaryDirectory() as name, FILE.open("a", encoding="utf-8") as out:
@@ -82,8 +83,8 @@ def run(fits: int, repetitions: int, below: float) -> None:
         people(folder / "survey.csv", 60)
         for seed in range(1, fits + 1):
             write_spec(folder, f"look{seed}", sample=f'method = "map"\nseed = {seed}')
-        wanted = [(way, workers, False) for _ in range(repetitions) for way in WAYS for workers in (1, 2)]
-        wanted += [(way, 2, True) for way in WAYS]
+        wanted = [(way, workers, False) for _ in range(repetitions) for way in ways for workers in (1, 2)]
+        wanted += [(way, 2, True) for way in ways]
         for i, (way, workers, kill) in enumerate(wanted):
             while os.getloadavg()[0] > below:
                 time.sleep(5)
@@ -124,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run")
+    running.add_argument("ways", nargs="*", help=f"of {', '.join(WAYS)}; all by default")
     running.add_argument("--fits", type=int, default=FITS)
     running.add_argument("--repetitions", type=int, default=REPETITIONS)
     running.add_argument("--below", type=float, default=1e9, help="wait until the load is less")
@@ -132,7 +134,9 @@ def main() -> None:
     if given.command == "summary":
         print(summary(kept()))
         return
-    run(given.fits, given.repetitions, given.below)
+    if unknown := sorted(set(given.ways) - set(WAYS)):
+        parser.error(f"there is no way {', '.join(unknown)}; there are {', '.join(WAYS)}")
+    run(given.ways or list(WAYS), given.fits, given.repetitions, given.below)
 
 
 if __name__ == "__main__":

@@ -215,12 +215,20 @@ def _mark(path: Path) -> tuple[int, int] | None:
 
 
 def _is(folder: Path, reference: xr.DataTree) -> bool:
-    """Whether a stored fit has every draw and attribute of the reference; one that is marked as interrupted is none yet."""
+    """Whether a stored fit is that of the reference; one that is marked as interrupted is none yet."""
     try:
         tree = load_tree(folder)
     except InputError:
         return False
-    return bool(interrupted(tree)) or tree.identical(reference)
+    return bool(interrupted(tree)) or same_fit(tree, reference)
+
+
+def same_fit(one: xr.DataTree, other: xr.DataTree) -> bool:
+    """Whether two fits have every draw and attribute in common but the environment, which holds the numbers of threads."""
+    one, other = one.copy(), other.copy()
+    for tree in (one, other):
+        tree.attrs.pop("environment", None)
+    return bool(one.identical(other))
 
 
 def small_batch(folder: Path) -> Place:
@@ -421,7 +429,7 @@ def two_at_once(place: Place, tries: int) -> Iterator[Line]:
 def out_of_memory(place: Place, tries: int) -> Iterator[Line]:
     """A batch under a limit of memory, one run of which needs more."""
     place = place.part(2)
-    people(place.folder / "big.csv", 150_000)
+    people(place.folder / "big.csv", 600_000)
     write_spec(place.folder, "big", file="big.csv", trait="1 + age")
     for i in range(tries):
         watch = Watch(place, f"memory{i}")

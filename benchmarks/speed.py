@@ -7,7 +7,8 @@ Parts: ``sampling`` (least effective draws per second at default settings, of ev
 ``waves`` (the same of the two-wave model with regions and ethnicities, and of every region's prevalence and change), ``size`` (ten
 million respondents against ten thousand in the same cells), ``gradient`` (log density and gradient against the kernel), ``wait``
 (from the shell to a printed summary), ``mode`` (the same of large samples), ``reuse`` (compiling in a second process), ``command``
-(the whole ``fit`` of a spec) and ``shell`` (``--help``). Seconds are medians of RUNS runs; other programs on the machine make
+(the whole ``fit`` of a spec), ``parquet`` (tabulating ten million rows) and ``shell`` (``--help``). The page has also what
+:mod:`benchmarks.batch_throughput` has kept. Seconds are medians of RUNS runs; other programs on the machine make
 them larger, so ratios are to be read, and the yardstick's spread beside them. R's figures come from ../shared/reference/speed.json,
 measured elsewhere: they are scaled by the two yardsticks. Parts that need data of ../shared are left out without it.
 """
@@ -39,6 +40,7 @@ from bayes_listexp.model import build_model
 from bayes_listexp.sampling import compile_density
 from bayes_listexp.spec import fit_arguments, read_spec, study_of
 from bayes_listexp.specification import Specification, blueprint
+from benchmarks import batch_throughput, tabulate
 from benchmarks.kernel import kernel_of
 
 RUNS = 5
@@ -359,6 +361,14 @@ def command() -> list[dict[str, Any]]:
     return out
 
 
+def parquet() -> list[dict[str, Any]]:
+    """Tabulating ten million respondents from parquet, each time in a process of its own: seconds, and the memory at its highest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "respondents.parquet"
+        tabulate.write_parquet(path, 10_000_000)
+        return [tabulate.in_a_process(path, "file") for _ in range(RUNS)]
+
+
 def shell() -> list[dict[str, Any]]:
     """``bayes-listexp --help`` beside a Python that does nothing."""
     helped = f"import sys; sys.argv = ['bayes-listexp', '--help']; {CLI}"
@@ -367,7 +377,7 @@ def shell() -> list[dict[str, Any]]:
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sampling": sampling, "waves": waves, "size": size, "gradient": gradient, "wait": wait,
-    "mode": mode, "reuse": reuse, "command": command, "shell": shell,
+    "mode": mode, "reuse": reuse, "command": command, "parquet": parquet, "shell": shell,
 }  # fmt: skip
 
 
@@ -377,6 +387,8 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
 def summary(figures: dict[str, list[dict[str, Any]]]) -> str:
     """The page docs/speed.md."""
     written = [PAGES[part](figures[part]) for part in PARTS if figures.get(part)]
+    if batch_throughput.FILE.exists():
+        written.append(f"## Batches\n\n{BATCHES}\n\n{batch_throughput.summary(batch_throughput.kept())}")
     return "\n\n".join([INTRODUCTION, *written]) + "\n"
 
 
@@ -497,6 +509,15 @@ def _command_page(rows: list[dict[str, Any]]) -> str:
     return f"## The whole command\n\n{text}\n\n{table(lines, heads)}"
 
 
+def _parquet_page(rows: list[dict[str, Any]]) -> str:
+    row = pd.DataFrame(rows).median(numeric_only=True)
+    return (
+        "## Ten million rows of parquet\n\nTabulating them to a study (answer, arm, wave, four covariates, weights; "
+        f"{row['rows_back']:,.0f} distinct rows come back) takes {row['seconds']:.1f} s, and at its highest {row['peak_gib']:.2f} GiB of "
+        "memory, the package included. `python benchmarks/tabulate.py` has other sizes and engines."
+    )
+
+
 def _shell_page(rows: list[dict[str, Any]]) -> str:
     row = pd.DataFrame(rows).median()
     return f"## The command line\n\n`bayes-listexp --help` takes {row['help']:.2f} s, a Python that does nothing {row['python']:.3f} s."
@@ -504,8 +525,14 @@ def _shell_page(rows: list[dict[str, Any]]) -> str:
 
 PAGES: dict[str, Callable[[list[dict[str, Any]]], str]] = {
     "sampling": _sampling_page, "waves": _waves_page, "size": _size_page, "gradient": _gradient_page, "wait": _wait_page,
-    "mode": _mode_page, "reuse": _reuse_page, "command": _command_page, "shell": _shell_page,
+    "mode": _mode_page, "reuse": _reuse_page, "command": _command_page,
+    "parquet": _parquet_page, "shell": _shell_page,
 }  # fmt: skip
+
+BATCHES = """\
+Sixty quick looks with seeds of their own, handed out to new processes or to the workers of a local Dask cluster, by
+`python -m benchmarks.batch_throughput run`: medians of the batches. In a batch of its own a worker is killed (kill -9) after twenty
+results."""
 
 INTRODUCTION = """\
 # Speed

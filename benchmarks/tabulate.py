@@ -83,14 +83,15 @@ def main(sizes: tuple[int, ...] = SIZES, runs: int = 3) -> dict[str, Any]:
             path = Path(folder) / "respondents.parquet"
             write_parquet(path, size)
             for engine in engines:
-                found = [_in_a_process(path, engine) for _ in range(runs)]
+                found = [in_a_process(path, engine) for _ in range(runs)]
                 middle = sorted(found, key=lambda one: one["cpu_seconds"])[len(found) // 2]
                 rows.append({"engine": engine, "respondents": size, "file_mb": path.stat().st_size / 1e6, **middle})
                 print(f"{engine} {size:,}: {middle['seconds']:.1f} s", file=sys.stderr)
     return {"yardstick_cpu_seconds": yardstick(), "rows": rows}
 
 
-def _in_a_process(path: Path, engine: str) -> dict[str, Any]:
+def in_a_process(path: Path, engine: str) -> dict[str, Any]:
+    """What :func:`measured` finds in a process of its own."""
     run = subprocess.run([sys.executable, __file__, "--one", str(path), engine], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(run.stdout)
     return found

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bayes_listexp import predictive
+from bayes_listexp import many_draws
 from bayes_listexp.errors import InputError
 from bayes_listexp.estimates import change, contrast, misreporting, prevalence, summarise
 from bayes_listexp.experiment import ListExperiment
@@ -240,7 +240,7 @@ def test_one_draw_of_the_shares_serves_every_estimate(tree):
 
 def test_estimates_of_an_instrument_are_the_same_in_chunks(tree, monkeypatch):
     expected = misreporting(tree, by="region")
-    monkeypatch.setattr(predictive, "CHUNK_BYTES", 4 * 16 * 5 * 8 * 7)  # a few draws at a time
+    monkeypatch.setattr(many_draws, "CHUNK_NUMBERS", 4 * 16 * 5 * 7)  # a few draws at a time
     xr.testing.assert_allclose(misreporting(tree, by="region"), expected, rtol=1e-12)
 
 

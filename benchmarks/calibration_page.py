@@ -73,9 +73,9 @@ def verdict(found: pd.DataFrame) -> str:
             f"{least:.2g}: {judged} at the level of {LEVEL:.0%}.")  # fmt: skip
 
 
-def by_reliability(found: pd.DataFrame, broken: str = "") -> pd.DataFrame:
+def by_reliability(found: pd.DataFrame) -> pd.DataFrame:
     """How many quantities are out of their own bands, by how many studies of their row have weights that are not to be relied on."""
-    unreliable = {row: sum(line["k"] > LARGEST_K for line in lines(results_file(row, broken))) for row in found["row"].unique()}
+    unreliable = {row: sum(line["k"] > LARGEST_K for line in lines(results_file(row, ""))) for row in found["row"].unique()}
     several = pd.cut(found["row"].map(unreliable), UNRELIABLE, right=False, labels=["none", "1 or 2", "3 to 5", "6 or more"])
     out = found.assign(studies_out=several, out=~found["in band"], expected=found["studies"].map(share_outside))
     table = out.groupby("studies_out", observed=True).agg(quantities=("out", "size"), out=("out", "sum"), expected=("expected", "sum"))

@@ -283,7 +283,7 @@ def split(model: pm.Model, points: np.ndarray) -> list[np.ndarray]:
 
 
 def constrain(model: pm.Model, draws: np.ndarray) -> xr.Dataset:
-    """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for all draws at once."""
+    """Parameters and deterministics at unconstrained ``draws`` (chain, draw, parameter), computed for many draws at once."""
     shape, size = draws.shape[:2], draws.shape[-1]
     names, compute = _compiled_constraints(model)
     parts = zip(*in_chunks(compute, split(model, draws.reshape(-1, size)), 4 * size), strict=True)
